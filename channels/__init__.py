@@ -1,0 +1,40 @@
+"""Channels: how to speak to a telephone. They know no household, and import nothing of gateway or jobs.
+
+To add a provider of SMS:
+
+1. Write one file in `channels/sms/`: the provider's vocabulary as literal tables at the top, then one class
+   with the methods of `SmsChannel`. It calls out through `channels.http.Http` only, so that every provider
+   has the same deadline and the same reading of a broken line.
+2. Add its line to `sms_providers` below, and its account to the settings.
+3. Put its true payloads in `tests/contract/` beside the others': all providers pass the same contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from channels.base import Reporter, Sender
+
+
+class SmsChannel(Sender, Reporter, Protocol):
+    """An account at a provider of SMS: it sends, and reads the provider's callbacks."""
+
+
+def open_sms(name: str, **account: str) -> SmsChannel:
+    """Open the account of the provider called `name`; `account` is what its class asks for.
+
+    Opens no connection. Raises `ValueError` when there is no such provider.
+    """
+    known = sms_providers()
+    if name not in known:
+        raise ValueError(f"no SMS provider {name!r}; there are {', '.join(known)}")
+    return known[name](**account)
+
+
+def sms_providers() -> dict[str, Callable[..., SmsChannel]]:
+    """The table of providers. The imports are in here because the SDKs take a quarter of a second to load."""
+    from channels.sms.africastalking import AfricasTalkingSms
+    from channels.sms.twilio import TwilioSms
+
+    return {"twilio": TwilioSms, "africastalking": AfricasTalkingSms}

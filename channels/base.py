@@ -1,0 +1,194 @@
+"""What crosses the wall between the gateway and a provider: plain frozen values, and four kinds of error.
+
+A channel knows no household, no index and no database. It is handed an `Outbound`, it answers `Accepted`
+or raises one of the `SendError`s, each named for what the caller does next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+Outcome = Literal["sent", "delivered", "failed"]
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """One text to one telephone.
+
+    `msisdn` is E.164 (`+2126...`). `token` is our own opaque name for the message: it rides in the callback
+    address where the provider allows one, so that a receipt finds its message even when the provider's answer
+    to the send was lost.
+    """
+
+    token: str
+    msisdn: str = field(repr=False)
+    body: str = field(repr=False)
+    valid_for_s: int = 36_000
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider has taken the message. `provider_id` is its name there."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A delivery receipt, translated. `outcome` is None for a step on the way (queued, buffered).
+
+    `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came.
+    """
+
+    provider: str
+    provider_id: str
+    status: str
+    outcome: Outcome | None
+    msisdn: str = field(repr=False, default="")
+    token: str | None = None
+    error: str | None = None
+    permanent: bool = False
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """A text from a person to the service. `provider_id` tells a repeated callback from a second text."""
+
+    provider: str
+    provider_id: str
+    msisdn: str = field(repr=False)
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a USSD session, as the provider's callback told it.
+
+    `text` is everything typed since dialling, joined with `*` (Africa's Talking, USSD); empty at first.
+    """
+
+    provider: str
+    session_id: str
+    service_code: str
+    msisdn: str = field(repr=False)
+    text: str = field(repr=False)
+    network: str = ""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the telephone shows. `final` ends the session."""
+
+    text: str = field(repr=False)
+    final: bool = False
+
+
+class SendError(Exception):
+    """A send that was not accepted. `code` is the provider's own, kept for the attempt's record.
+
+    The message of the exception never holds a number or a text.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.detail = detail
+
+
+class Rejected(SendError):
+    """Never: this person cannot be reached by this text (no such number, landline, opted out)."""
+
+    def __init__(self, code: str, detail: str = "", *, opted_out: bool = False) -> None:
+        super().__init__(code, detail)
+        self.opted_out = opted_out
+
+
+class Unavailable(SendError):
+    """Later, or by another route: certainly not accepted here (connection refused, no route)."""
+
+
+class Throttled(SendError):
+    """Later and slower: certainly not accepted. `retry_after_s` is the provider's wish, within bounds."""
+
+    def __init__(self, code: str, detail: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(code, detail)
+        self.retry_after_s = retry_after_s
+
+
+class Unknown(SendError):
+    """Ask first: the provider may or may not have accepted (read time-out, 5xx, unreadable answer)."""
+
+
+class Misconfigured(SendError):
+    """Our fault (credentials, sender, balance): stop this provider and tell the operator."""
+
+
+class BadCallback(Exception):
+    """A callback that is not the provider's, or not readable. It changes nothing."""
+
+
+class Sender(Protocol):
+    """A way to send one text. Safe to call from several threads."""
+
+    name: str
+
+    def send(self, message: Outbound) -> Accepted:
+        """Send, or raise a `SendError`."""
+
+    def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
+        """Look an unknown outcome up in the provider's own list.
+
+        Returns None when the provider certainly has no such message. Raises `Unknown` when it cannot tell
+        (no such question exists at this provider, or the question itself failed).
+        """
+
+
+class Reporter(Protocol):
+    """Reads a provider's receipts and inbound texts, after checking that they are the provider's."""
+
+    name: str
+
+    def receipt(self, request: CallbackRequest) -> Receipt:
+        """Raises `BadCallback`."""
+
+    def inbound(self, request: CallbackRequest) -> Inbound:
+        """Raises `BadCallback`."""
+
+
+class Conversation(Protocol):
+    """Reads a provider's USSD callback and writes its answer."""
+
+    name: str
+
+    def turn(self, request: CallbackRequest) -> Turn:
+        """Raises `BadCallback`."""
+
+    def answer(self, screen: Screen) -> tuple[str, str]:
+        """The body and content type of the HTTP answer."""
+
+
+@dataclass(frozen=True)
+class CallbackRequest:
+    """An HTTP callback, free of any web framework.
+
+    `path` is the raw path with its query as it came over the wire, before any unescaping: a signature is made
+    over that. `token` is the last part of the path where the route carries one (secret or message token).
+    `form` holds each key's values in order.
+    """
+
+    path: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, tuple[str, ...]] = field(repr=False)
+    token: str = field(repr=False, default="")
+
+    def one(self, key: str, default: str | None = None) -> str:
+        """The single value of `key`. Raises `BadCallback` when it is absent (and no default) or repeated."""
+        values = self.form.get(key, ())
+        if len(values) == 1:
+            return values[0]
+        if not values and default is not None:
+            return default
+        raise BadCallback(f"field {key} must come exactly once")

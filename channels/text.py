@@ -1,0 +1,228 @@
+"""Text: what a text costs on the air, in the network's own units, and how it is made to fit.
+
+Alphabets and lengths: 3GPP TS 23.038, sections 6.1.2.3 (USSD), 6.2.1 and 6.2.1.1 (the 7-bit alphabet and its
+extension); concatenated parts: 3GPP TS 23.040, section 9.2.3.24.1. A unit is a septet or a UCS-2 code unit.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Literal
+
+Encoding = Literal["gsm7", "ucs2"]
+
+# The escape itself is left out: in a text it would change the letter after it.
+BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENSION = frozenset("\f^{}\\[~]|€")
+GSM7 = BASIC | EXTENSION
+
+SINGLE = {"gsm7": 160, "ucs2": 70}
+CONCATENATED = {"gsm7": 153, "ucs2": 67}
+
+# Written as the ear expects; every other accented letter goes to its base by decomposition or by its name.
+FOLDS = {
+    "œ": "oe", "Œ": "OE", "ẞ": "SS", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ŋ": "ng", "Ŋ": "Ng", "ĸ": "q", "ı": "i",
+    "ɣ": "gh", "Ɣ": "Gh", "ɛ": "a", "Ɛ": "A", "ə": "e", "Ə": "E",
+    "’": "'", "‘": "'", "‛": "'", "ʼ": "'", "ʾ": "'", "ʿ": "'", "´": "'", "`": "'", "‚": ",",
+    "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‹": "'", "›": "'",
+    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-", "•": "-", "·": ".",
+    "×": "x", "÷": "/", "⁄": "/", "°": "o", "º": "o", "ª": "a",
+}
+PLAIN_LETTER = re.compile(r"LATIN (CAPITAL|SMALL) LETTER (?:DOTLESS )?([A-Z]{1,2})(?: WITH .+)?")
+TASHKEEL = frozenset(map(chr, (*range(0x064B, 0x0653), 0x0670)))
+TATWEEL = "\u0640"
+DIGITS = {start + value: str(value) for start in (0x0660, 0x06F0) for value in range(10)}
+
+
+class DoesNotFit(ValueError):
+    """One option, or one word, is longer than a whole screen. The message holds the lengths and no text."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many units one screen takes, in either alphabet."""
+
+    gsm7: int = 160
+    ucs2: int = 70
+
+
+# The standard's 160 octets hold 182 septets or 80 code units; operators' gateways take less.
+USSD = Budget(160, 70)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A text made cheap, and every substitution that was made for it, each once, in order."""
+
+    text: str = field(repr=False)
+    replaced: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+def encoding(text: str) -> Encoding:
+    """The alphabet that the whole text will be sent in: one letter outside GSM-7 takes all of it to UCS-2."""
+    return "gsm7" if GSM7.issuperset(text) else "ucs2"
+
+
+def units(text: str) -> int:
+    """Length in septets or in code units, whichever `encoding` says."""
+    return _length(text, encoding(text))
+
+
+def fits(text: str, budget: Budget) -> bool:
+    """Whether the text is within the budget of its alphabet."""
+    return units(text) <= (budget.gsm7 if encoding(text) == "gsm7" else budget.ucs2)
+
+
+def parts(text: str) -> int:
+    """How many SMS the text is charged as."""
+    return len(split(text))
+
+
+def split(text: str) -> list[str]:
+    """The SMS that the text is sent as. No escape pair, surrogate pair or letter with its marks is parted."""
+    alphabet = encoding(text)
+    if _length(text, alphabet) <= SINGLE[alphabet]:
+        return [text]
+    limit = CONCATENATED[alphabet]
+    done, part, used = [], "", 0
+    for cluster in _clusters(text, limit):
+        length = _length(cluster, alphabet)
+        if used + length > limit:
+            done.append(part)
+            part, used = "", 0
+        part += cluster
+        used += length
+    return [*done, part]
+
+
+def fold(text: str) -> Folded:
+    """The text without what costs and says nothing; Latin text moreover in GSM-7, where that can be reached.
+
+    Text with letters of another script is only cleaned: folding its accents would spoil it and save nothing.
+    What has no equivalent stays as it is: nothing is dropped or replaced in silence.
+    """
+    cleaned = _mapped(unicodedata.normalize("NFC", text.replace("\r\n", "\n")), _clean)
+    cleaned = Folded(unicodedata.normalize("NFC", cleaned.text), cleaned.replaced)
+    folded = _mapped(cleaned.text, _to_gsm7)
+    if encoding(folded.text) == "ucs2":
+        return cleaned
+    return Folded(folded.text, tuple(dict.fromkeys(cleaned.replaced + folded.replaced)))
+
+
+def digits(typed: str) -> str:
+    """What was typed, with 0-9 for Arabic-Indic and Persian digits, and no space, bidi mark or last `#`."""
+    kept = (char for char in typed if not char.isspace() and unicodedata.category(char) not in ("Cf", "Cc"))
+    return "".join(kept).translate(DIGITS).rstrip("#")
+
+
+def pages(
+    body: str, options: Sequence[str], foot: Sequence[str], more: str, budget: Budget = USSD
+) -> list[str]:
+    """A screen as one or more pages, each within the budget of the alphabet that its own text needs.
+
+    Pages break between options and between the body's lines; a line longer than a page breaks between words.
+    Each page ends with `foot`; each but the last has `more` before it. Raises `DoesNotFit`.
+    """
+    whole = _screen([body, *options, *foot])
+    if fits(whole, budget):
+        return [whole]
+    lines = [line.strip() for line in body.splitlines() if line.strip()]
+    waiting = [*((line, True) for line in lines), *((option, False) for option in options)]
+    done: list[str] = []
+    while not fits(last := _screen([*(item for item, _ in waiting), *foot]), budget):
+        if not waiting:
+            raise DoesNotFit(f"{units(last)} units below every page")
+        page = _page(waiting, [more, *foot], budget)
+        done.append(_screen([*page, more, *foot]))
+    return [*done, last]
+
+
+def _page(waiting: list[tuple[str, bool]], tail: list[str], budget: Budget) -> list[str]:
+    """Takes one page's lines from what is waiting; the flag tells a line that may be broken.
+
+    At least one line is left waiting: a page that says `more` must have a page after it.
+    """
+    page: list[str] = []
+    while len(waiting) > 1 and fits(_screen([*page, waiting[0][0], *tail]), budget):
+        page.append(waiting.pop(0)[0])
+    item, breakable = waiting[0]
+    alone = [item, *(tail if len(waiting) > 1 else tail[1:])]
+    if breakable and not fits(_screen(alone), budget):
+        words = item.split()
+        heads = (" ".join(words[:count]) for count in range(1, len(words)))
+        fitting = list(takewhile(lambda head: fits(_screen([*page, head, *tail]), budget), heads))
+        if fitting:
+            waiting[0] = (" ".join(words[len(fitting) :]), True)
+            page.append(fitting[-1])
+    if not page:
+        raise DoesNotFit(f"a line of {units(item)} units with {units(_screen(tail))} units below it")
+    return page
+
+
+def _screen(lines: Iterable[str]) -> str:
+    return "\n".join(line for line in lines if line)
+
+
+def _length(text: str, alphabet: Encoding) -> int:
+    if alphabet == "gsm7":
+        return len(text) + sum(char in EXTENSION for char in text)
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def _clusters(text: str, limit: int) -> Iterable[str]:
+    """Letters with the marks and joiners that belong to them; cut only where one alone is above `limit`."""
+    cluster = ""
+    for char in text:
+        joined = unicodedata.category(char) in ("Mn", "Mc", "Me") or "\u200d" in (char, cluster[-1:])
+        if cluster and not (joined and _length(cluster + char, "ucs2") <= limit):
+            yield cluster
+            cluster = ""
+        cluster += char
+    if cluster:
+        yield cluster
+
+
+def _mapped(text: str, mapping: Callable[[str], str]) -> Folded:
+    pairs = [(char, mapping(char)) for char in text]
+    return Folded(
+        "".join(new for _, new in pairs),
+        tuple(dict.fromkeys((char, new) for char, new in pairs if char != new)),
+    )
+
+
+def _clean(char: str) -> str:
+    """Spaces and line ends made plain; tashkeel, tatweel, controls, zero-width and bidi marks taken out."""
+    if char in "\n\r\x85\u2028\u2029":
+        return "\n"
+    if "\ufb50" <= char <= "\ufefc" and (letters := unicodedata.normalize("NFKC", char)) != char:
+        # Arabic presentation forms are drawings of letters; a handset joins only the letters.
+        return "".join(map(_clean, letters))
+    category = unicodedata.category(char)
+    if category == "Zs" or char == "\t":
+        return " "
+    if category in ("Cc", "Cf") or char in TASHKEEL or char == TATWEEL:
+        return ""
+    return char
+
+
+def _to_gsm7(char: str) -> str:
+    if char in GSM7:
+        return char
+    if char in FOLDS:
+        return FOLDS[char]
+    if unicodedata.category(char) == "Mn":
+        return ""
+    decomposed = unicodedata.normalize("NFKD", char)
+    if decomposed != char:
+        return "".join(map(_to_gsm7, decomposed))
+    name = PLAIN_LETTER.fullmatch(unicodedata.name(char, ""))
+    if name is None:
+        return char
+    return name[2] if name[1] == "CAPITAL" else name[2].lower()

@@ -1,0 +1,189 @@
+"""The command line: `mouachir`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+
+from channels.letter.tray import NoSuchRun
+from gateway import embedded, logs, paper
+from gateway.importing import import_extract
+from gateway.migrations import upgrade
+from gateway.outbox import Message
+from gateway.registry.index import CannotCompute, Formula, UnknownTerm, compute, displayed
+from gateway.registry.numbers import spaced
+from gateway.registry.phones import NotATelephone, telephone
+from gateway.registry.sample import write_sample
+from gateway.runtime import FORMULA, Runtime
+from gateway.settings import Settings, SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Mouachir: tells households their index by text, letter and USSD."""
+    logs.set_up()
+
+
+@main.command()
+def up() -> None:
+    """Run everything on this machine until Ctrl-C, with a sandbox operator."""
+    with embedded.house(embedded.VAR) as house:
+        click.echo(f"handsets:  {house.operator_url}/\ngateway:   {house.gateway_url}/health/ready\n"
+                   f"dial:      mouachir dial '*580#' --from 0612345678\nCtrl-C stops everything.")
+        house.wait()
+
+
+@main.command()
+def demo() -> None:
+    """Run the main job and tell it as a tour: 2,000 households, faults included."""
+    from gateway.demo import tour
+
+    sys.exit(tour())
+
+
+@main.command()
+@click.option("--households", type=click.IntRange(1), required=True)
+@click.option("--seed", type=int, required=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def sample(households: int, seed: int, out: Path) -> None:
+    """Write an extract of invented households, some with rows that must be refused."""
+    with out.open("wb") as stream:
+        counts = write_sample(stream, households, seed, date.today())  # noqa: DTZ011
+    click.echo(f"{out}: {counts.households} households, {counts.bad} bad rows, {counts.with_mobile} with a mobile")
+
+
+@main.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="where refusals are written")
+def import_(file: Path, report: Path | None) -> None:
+    """Load a registry extract, compute each index, and post what each household must be told."""
+    report = report or file.with_suffix(".report.jsonl")
+    with _runtime() as runtime, file.open("rb") as stream:
+        size = max(file.stat().st_size, 1)
+        with click.progressbar(length=size, label=f"import {file.name}") as bar:
+            done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos))
+    click.echo(f"{done.new} new, {done.changed} changed, {done.unchanged} as before, {done.refused} refused, "
+               f"{done.unscored} without an index, {done.posted} notices posted; report: {report}")
+
+
+@main.command()
+@click.option("--area", type=click.Choice(["urban", "rural"]), required=True)
+@click.option("--region", type=click.IntRange(1, 12), required=True)
+@click.option("--formula", default=FORMULA, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="every contribution as JSON")
+@click.argument("terms", nargs=-1)
+def index(area: str, region: int, formula: str, as_json: bool, terms: tuple[str, ...]) -> None:
+    """Compute an index from the values of its terms, as U19=4 U20=16; a term not given counts 0."""
+    try:
+        result = compute(Formula.load(formula), area, region, dict(_term(term) for term in terms))
+    except (UnknownTerm, CannotCompute) as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(json.dumps({"index": displayed(result.value), "exact": f"{result.value:f}",
+                               "formula": result.formula, "digest": result.digest,
+                               "contributions": [line.as_text() for line in result.contributions]}, indent=1))
+    else:
+        click.echo(displayed(result.value))
+
+
+@main.command()
+@click.argument("code")
+@click.option("--from", "caller", required=True, help="the telephone that dials")
+def dial(code: str, caller: str) -> None:
+    """Call the service from this terminal, through the HTTP door of the running gateway."""
+    from gateway.dialling import Call, NoAnswer
+
+    try:
+        call = Call(_settings(), telephone(caller).msisdn, code)
+        shown = call.start()
+        while not shown.final:
+            click.echo(f"\n{shown.text}\n")
+            shown = call.type(click.prompt(">", prompt_suffix=" ", default="", show_default=False))
+    except (NotATelephone, NoAnswer) as error:
+        raise click.ClickException(str(error)) from None
+    except click.Abort:
+        call.hang_up()
+        return
+    call.hang_up()
+    click.echo(f"\n{shown.text}\n")
+
+
+@main.command()
+@click.option("--state", help="only those in this state")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def messages(state: str | None, limit: int) -> None:
+    """Messages by medium and state, then the last ones. Texts and telephones stay sealed."""
+    with _runtime() as runtime, runtime.database.read() as session:
+        for medium, stands, count in session.execute(
+                sa.select(Message.medium, Message.state, sa.func.count())
+                .group_by(Message.medium, Message.state).order_by(Message.medium, Message.state)):
+            click.echo(f"{medium:7} {stands:10} {count}")
+        query = sa.select(Message).order_by(Message.changed_at.desc()).limit(limit)
+        for message in session.scalars(query.where(Message.state == state) if state else query):
+            click.echo(f"{message.changed_at:%Y-%m-%d %H:%M:%S} {message.medium:7} {message.state:10} "
+                       f"{message.notice:18} {message.locale} {spaced(message.reference)}")
+
+
+@main.command()
+@click.option("--print", "printing", is_flag=True, help="print now what is due into the tray")
+@click.option("--post", "run", help="record that the post has taken this run; its sheets are removed")
+@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day of posting; today if not given")
+def letters(printing: bool, run: str | None, day: datetime | None) -> None:
+    """The tray: runs of printed letters, and their posting."""
+    with _runtime() as runtime:
+        if printing:
+            click.echo(f"{paper.print_due(runtime)} letters printed")
+        if run:
+            try:
+                click.echo(f"{paper.post(runtime, run, day.date() if day else None)} letters posted")
+            except NoSuchRun:
+                raise click.ClickException(f"there is no run {run} in the tray") from None
+        for laid in runtime.tray.runs():
+            click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  "
+                       f"{laid.state}  {laid.path}")
+        with runtime.database.read() as session:
+            waiting = session.scalar(sa.select(sa.func.count()).select_from(Message).where(
+                Message.medium == "letter", Message.state == "created"))
+        click.echo(f"{waiting} letters wait to be printed")
+
+
+@main.command()
+def release() -> None:
+    """Bring the database to this version's tables (Alembic). Run before the new processes start."""
+    with _runtime(prepare=False) as runtime:
+        upgrade(runtime.settings.database_url)
+    click.echo("database: up to date")
+
+
+def _term(written: str) -> tuple[str, Decimal]:
+    name, _, value = written.partition("=")
+    try:
+        return name, Decimal(value)
+    except InvalidOperation:
+        raise click.UsageError(f"{name}: write a term as NAME=VALUE, for instance U19=4") from None
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        raise click.ClickException(f"{error}\n(or start the embedded house: mouachir up)") from None
+
+
+@contextmanager
+def _runtime(*, prepare: bool = True) -> Iterator[Runtime]:
+    if prepare:
+        embedded.prepare(embedded.VAR)
+    runtime = Runtime.open(_settings(), lambda: datetime.now(UTC))
+    try:
+        yield runtime
+    finally:
+        runtime.close()

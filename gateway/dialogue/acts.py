@@ -1,0 +1,155 @@
+"""Acts: what the dialogue asks to be done, done on the registry. One method an effect of `household.EFFECTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.db import Base
+from gateway.dialogue.access import check_pin
+from gateway.dialogue.engine import Effect, Fact, Outcome
+from gateway.notices import Teller
+from gateway.registry import complaint, review, score
+from gateway.registry.complaint import Complaint, TooManyComplaints
+from gateway.registry.events import ReviewAsked
+from gateway.registry.household import Household, households_of
+from gateway.registry.numbers import kind_of, read_number
+from gateway.registry.review import Review, Window
+
+CASABLANCA = ZoneInfo("Africa/Casablanca")
+# The seed text of the RSU: the index is notified within 5 to 10 days of registration.
+TOLD_WITHIN = timedelta(days=10)
+
+
+class Telephone(Base):
+    """What a telephone chose: its language. The row's name is the number's blind index."""
+
+    __tablename__ = "telephone"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    locale: Mapped[str] = mapped_column(sa.String(8))
+
+
+@dataclass(frozen=True)
+class Performer:
+    """Acts for one caller in one session, inside one transaction. Performed again, an effect acts once.
+
+    `may_look_up` is asked before each look-up of a number and says whether this caller has any left today.
+    """
+
+    session: Session
+    teller: Teller
+    channel: str
+    conversation: str
+    now: datetime
+    may_look_up: Callable[[], bool]
+    msisdn: str = field(repr=False)
+
+    def __call__(self, effect: Effect) -> Outcome:
+        """Do what is asked. The dialogue lists every effect, so a name that is none is a fault of ours."""
+        act: Callable[[Effect], Outcome] = getattr(self, f"_{effect.name}")
+        return act(effect)
+
+    def locale(self) -> str | None:
+        """The language that this telephone chose before."""
+        found = self.session.get(Telephone, self._telephone())
+        return found.locale if found else None
+
+    def _choose_language(self, effect: Effect) -> Outcome:
+        self.session.merge(Telephone(id=self._telephone(), locale=effect.argument))
+        return Outcome("ok", {"language": effect.argument})
+
+    def _check_pin(self, effect: Effect) -> Outcome:
+        found = check_pin(self.session, self.teller.vault, self.msisdn, self._homes(), effect.argument, self.now)
+        return Outcome("ok", {"proof": str(found.id)}) if isinstance(found, Household) else Outcome(found)
+
+    def _send_pin_letter(self, _: Effect) -> Outcome:
+        homes = self._homes()
+        if not homes:
+            return Outcome("wrong")
+        sent = [self.teller.send_pin(self.session, home, self.now) for home in homes]
+        return Outcome("ok" if any(sent) else "already")
+
+    def _show_index(self, effect: Effect) -> Outcome:
+        home = self.session.get_one(Household, UUID(effect.proof))
+        current = score.latest(self.session, home.id)
+        if current is None or current.value is None:
+            due = home.registered_on + TOLD_WITHIN
+            return Outcome("none", {"due": due}) if self._today() <= due else Outcome("late")
+        told = score.notified(self.session, current.id)
+        programmes = [{"key": decision.programme, "below": decision.below}
+                      for decision in score.decisions(self.session, current.id) if decision.below is not None]
+        return Outcome("ok", {"index": current.value, "programmes": programmes,
+                              "last_day": review.last_day(told.notified_on) if told else None})
+
+    def _review_state(self, effect: Effect) -> Outcome:
+        return _window(review.window(self.session, UUID(effect.proof), self.now))
+
+    def _request_review(self, effect: Effect) -> Outcome:
+        asked = review.ask(self.session, UUID(effect.proof), self.channel, self.now)
+        if isinstance(asked, Window):
+            return _window(asked)
+        self.teller.tell(self.session, [asked], self.now)
+        return Outcome("ok", _asked(asked))
+
+    def _file_complaint(self, effect: Effect) -> Outcome:
+        homes = self._homes()
+        try:
+            filed = complaint.file(
+                self.session, household_id=homes[0].id if len(homes) == 1 else None, category=effect.argument,
+                channel=self.channel, msisdn_blind=self.teller.vault.blind(self.msisdn, "complaint.msisdn"),
+                asked_by=f"{self.conversation}/{effect.argument}", now=self.now)
+        except TooManyComplaints:
+            return Outcome("too_many")
+        self.teller.tell(self.session, [filed], self.now)
+        return Outcome("ok", {"number": filed.number})
+
+    def _request_status(self, effect: Effect) -> Outcome:
+        number = read_number(effect.argument)
+        if number is None:
+            return Outcome("check")
+        if not self.may_look_up():
+            return Outcome("unknown")
+        if kind_of(number) == "review":
+            asked = self.session.scalar(sa.select(Review).where(Review.number == number))
+            if asked:
+                return _found("review", asked.state, asked.asked_at, asked.answer_by)
+        if kind_of(number) == "complaint":
+            filed = self.session.scalar(sa.select(Complaint).where(Complaint.number == number))
+            if filed:
+                return _found("complaint", filed.state, filed.received_at, None)
+        return Outcome("unknown")
+
+    def _homes(self) -> list[Household]:
+        return households_of(self.session, self.teller.vault, self.msisdn)
+
+    def _telephone(self) -> UUID:
+        return UUID(bytes=self.teller.vault.blind(self.msisdn, "telephone")[:16])
+
+    def _today(self) -> date:
+        return self.now.astimezone(CASABLANCA).date()
+
+
+def _window(seen: Window) -> Outcome:
+    if seen.state == "already" and seen.review:
+        return Outcome("already", {"number": seen.review.number})
+    if seen.last_day and seen.state in ("open", "late"):
+        return Outcome(seen.state, {"deadline": seen.last_day})
+    return Outcome("none")
+
+
+def _asked(asked: ReviewAsked) -> dict[str, Fact]:
+    return {"number": asked.number, "answer_by": asked.answer_by}
+
+
+def _found(kind: str, state: str, since: datetime, answer_by: date | None) -> Outcome:
+    """Coarse on purpose: a number that was overheard proves nothing."""
+    coarse = {"asked": "received"}.get(state, state)
+    return Outcome("found", {"kind": kind, "state": coarse, "answer_by": answer_by,
+                             "date": since.astimezone(CASABLANCA).date()})

@@ -1,0 +1,472 @@
+"""Outbox: messages that must reach a household, and the table by which they move.
+
+A row is the promise. It is written in the transaction of the fact it tells, its text already rendered; the
+queue is only the alarm clock. A status moves by `TRANSITIONS`, in one conditional UPDATE; what the table does
+not list does not happen. Every send has a fence, so that a worker whose lease has run out settles nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from channels.base import Accepted, Misconfigured, Receipt, Rejected, SendError, Throttled, Unknown
+from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
+from gateway.registry.numbers import new_number
+from gateway.vault import Vault
+
+# created: due, or waiting for its hour. sending: a worker holds it until its lease ends. unknown: the provider
+# may have it; ask before anything else. cancelled: another medium told the household in the meantime.
+TRANSITIONS: Mapping[str, frozenset[str]] = {
+    "created": frozenset({"sending", "delivered", "cancelled"}),
+    "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
+    "unknown": frozenset({"created", "sent", "delivered", "failed"}),
+    "sent": frozenset({"delivered", "failed"}),
+    "failed": frozenset({"delivered"}),
+    "delivered": frozenset(),
+    "cancelled": frozenset(),
+}
+FINAL = ("delivered", "failed", "cancelled")
+
+# A route that refuses is left for another; after this many sends by any route the household gets a letter.
+SENDS_AT_MOST = 8
+# Operators keep a text for three days; without a receipt by then it has not arrived.
+SILENT_AFTER = timedelta(hours=72)
+# A due row whose alarm was lost with Redis is put back in the queue after this time.
+ALARM = timedelta(seconds=30)
+
+
+class Message(Base):
+    """A notice on its way by one medium. `to_sealed` is a number (E.164) or, for a letter, address lines."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        sa.Index("ix_message_due", "medium", "not_before", postgresql_where=sa.text("state = 'created'"),
+                 sqlite_where=sa.text("state = 'created'")),
+        sa.Index("ix_message_open", "state", "changed_at",
+                 postgresql_where=sa.text("state IN ('sending', 'unknown', 'sent')"),
+                 sqlite_where=sa.text("state IN ('sending', 'unknown', 'sent')")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    token: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    once: Mapped[str] = mapped_column(sa.String(180), unique=True)
+    household_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("household.id"))
+    notice: Mapped[str] = mapped_column(sa.String(40))
+    subject: Mapped[str] = mapped_column(sa.String(64))
+    medium: Mapped[str] = mapped_column(sa.String(8))
+    locale: Mapped[str] = mapped_column(sa.String(8))
+    reference: Mapped[str] = mapped_column(sa.String(9), index=True)
+    to_blind: Mapped[bytes] = mapped_column(index=True)
+    to_sealed: Mapped[bytes]
+    body_sealed: Mapped[bytes]
+    policy: Mapped[str] = mapped_column(sa.String(16))
+    state: Mapped[str] = mapped_column(sa.String(12), default="created")
+    fence: Mapped[int] = mapped_column(default=0)
+    avoid: Mapped[list[str]] = mapped_column(JSON, default=list)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    alarm_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    run: Mapped[str | None] = mapped_column(sa.String(40), index=True)
+
+
+class Attempt(Base):
+    """One send, written before it is made, so that a killed worker leaves word of which provider may have it."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (sa.UniqueConstraint("message_id", "fence"),
+                      sa.Index("ix_attempt_provider", "provider", "provider_id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    message_id: Mapped[UUID] = mapped_column(sa.ForeignKey("message.id"))
+    fence: Mapped[int]
+    provider: Mapped[str] = mapped_column(sa.String(20))
+    provider_id: Mapped[str | None] = mapped_column(sa.String(80))
+    outcome: Mapped[str | None] = mapped_column(sa.String(16))
+    code: Mapped[str | None] = mapped_column(sa.String(80))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ReceiptRecord(Base):
+    """A delivery receipt as it came. `message_id` stays empty until its message is found."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (sa.UniqueConstraint("provider", "provider_id", "status"),
+                      sa.Index("ix_receipt_unmatched", "received_at", postgresql_where=sa.text("message_id IS NULL"),
+                               sqlite_where=sa.text("message_id IS NULL")))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    provider: Mapped[str] = mapped_column(sa.String(20))
+    provider_id: Mapped[str] = mapped_column(sa.String(80))
+    status: Mapped[str] = mapped_column(sa.String(40))
+    outcome: Mapped[str | None] = mapped_column(sa.String(12))
+    error: Mapped[str | None] = mapped_column(sa.String(80))
+    to_blind: Mapped[bytes | None]
+    message_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("message.id"), index=True)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message to be posted. `subject` is what it tells (a score, a review): once for each medium."""
+
+    household_id: UUID | None
+    notice: str
+    subject: str
+    medium: str
+    locale: str
+    reference: str
+    to: str = field(repr=False)
+    body: str = field(repr=False)
+    policy: str = "at_least_once"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A message in a worker's hands until its lease ends, and the provider that it will go by."""
+
+    id: UUID
+    fence: int
+    token: str
+    provider: str
+    msisdn: str = field(repr=False)
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A message has reached a state that somebody must hear of."""
+
+    message_id: UUID
+    household_id: UUID | None
+    notice: str
+    subject: str
+    medium: str
+    state: str
+    at: datetime
+
+
+def new_reference() -> str:
+    """The code by which a person can check that a message is ours: nine digits with a check digit."""
+    return new_number("message", secrets.SystemRandom())
+
+
+def post(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime,
+         not_before: datetime | None = None) -> int:
+    """Write the promises. What was promised before is not promised again. Returns how many are new."""
+    rows = []
+    for draft in drafts:
+        row = new_id()
+        rows.append({
+            "id": row, "token": secrets.token_hex(16),
+            "once": f"{draft.household_id}/{draft.notice}/{draft.subject}/{draft.medium}",
+            "household_id": draft.household_id, "notice": draft.notice,
+            "subject": draft.subject, "medium": draft.medium, "locale": draft.locale, "reference": draft.reference,
+            "to_blind": vault.blind(draft.to, "message.to"), "to_sealed": vault.seal(draft.to, "message.to", row),
+            "body_sealed": vault.seal(draft.body, "message.body", row), "policy": draft.policy, "state": "created",
+            "fence": 0, "avoid": [], "not_before": not_before or now, "created_at": now, "changed_at": now,
+        })
+    return len(insert_new(session, Message, rows))
+
+
+def due(session: Session, medium: str, now: datetime, limit: int) -> list[UUID]:
+    """Wake the rows that are due and whose alarm has not rung lately; their alarm is set again."""
+    waiting = (sa.select(Message.id).where(
+        Message.medium == medium, Message.state == "created", Message.not_before <= now,
+        sa.or_(Message.alarm_until.is_(None), Message.alarm_until < now),
+    ).order_by(Message.not_before, Message.id).limit(limit).with_for_update(skip_locked=True))
+    ids = list(session.scalars(waiting))
+    if ids:
+        session.execute(sa.update(Message).where(Message.id.in_(ids)).values(alarm_until=now + ALARM))
+    return ids
+
+
+def claim(session: Session, vault: Vault, ids: Iterable[UUID], choose: Any, now: datetime,
+          lease: timedelta) -> list[Claim]:
+    """Take those of `ids` that are still due. `choose(avoid) -> provider | None` picks the route of each.
+
+    The attempt is written here, before the send: commit before you speak.
+    """
+    due_rows = session.scalars(sa.select(Message).where(
+        Message.id.in_(list(ids)), Message.state == "created", Message.not_before <= now,
+    ).with_for_update(skip_locked=True)).all()
+    claims = []
+    for message in due_rows:
+        provider = choose(message.avoid)
+        if provider is None:
+            continue
+        message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
+        message.lease_until = now + lease
+        session.add(Attempt(message_id=message.id, fence=message.fence, provider=provider, started_at=now))
+        claims.append(Claim(message.id, message.fence, message.token, provider,
+                            vault.open(message.to_sealed, "message.to", message.id),
+                            vault.open(message.body_sealed, "message.body", message.id)))
+    return claims
+
+
+def settle(session: Session, held: Claim, result: Accepted | SendError, now: datetime) -> Settlement | None:
+    """Write down how a send ended. Returns a settlement when somebody must hear of it."""
+    outcome, state, wait = _reading(held, result)
+    session.execute(sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence).values(
+        outcome=outcome, ended_at=now,
+        provider_id=result.provider_id if isinstance(result, Accepted) else None,
+        code=None if isinstance(result, Accepted) else result.code[:80]))
+    starts = ("sending", "unknown") if isinstance(result, Accepted) else ("sending",)
+    message = _move(session, held.id, state, now, fence=held.fence, only_from=starts)
+    if message is not None and state == "created":
+        message.not_before = now + wait
+        message.alarm_until = None
+        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("unavailable", "misconfigured") else []
+    if isinstance(result, Accepted):
+        return match_early(session, held.provider, result.provider_id, now) or _told(message, state, now)
+    return _told(message, state, now)
+
+
+def receive(session: Session, vault: Vault, receipt: Receipt, now: datetime) -> Settlement | None:
+    """Keep a receipt and settle its message. A repeated one, or one for nobody, changes nothing."""
+    row = new_id()
+    blind = vault.blind(receipt.msisdn, "message.to") if receipt.msisdn else None
+    new = insert_new(session, ReceiptRecord, [{
+        "id": row, "provider": receipt.provider, "provider_id": receipt.provider_id, "status": receipt.status[:40],
+        "outcome": receipt.outcome, "error": (receipt.error or None) and str(receipt.error)[:80], "to_blind": blind,
+        "message_id": None, "received_at": now}])
+    if not new:
+        return None
+    record = session.get_one(ReceiptRecord, row)
+    message_id = _owner(session, receipt.provider, receipt.provider_id, receipt.token)
+    return _apply(session, record, message_id, now) if message_id else None
+
+
+def match_early(session: Session, provider: str, provider_id: str, now: datetime) -> Settlement | None:
+    """Honour the receipts that came before we had written down the provider's name for the message."""
+    told = None
+    for record in session.scalars(sa.select(ReceiptRecord).where(
+            ReceiptRecord.provider == provider, ReceiptRecord.provider_id == provider_id,
+            ReceiptRecord.message_id.is_(None)).order_by(ReceiptRecord.received_at)):
+        message_id = _owner(session, provider, provider_id, None)
+        if message_id:
+            told = _apply(session, record, message_id, now) or told
+    return told
+
+
+def expire(session: Session, now: datetime) -> int:
+    """A lease that ran out means a worker died in the middle: its sends may or may not have been made."""
+    stranded = session.scalars(sa.select(Message).where(
+        Message.state == "sending", Message.lease_until < now, Message.medium == "sms")
+        .limit(1000).with_for_update(skip_locked=True)).all()
+    for message in stranded:
+        message.state, message.changed_at = "unknown", now
+    return len(stranded)
+
+
+def adopt(session: Session, now: datetime) -> list[Settlement]:
+    """Find messages for receipts that had none: by the provider's name, else by number and time.
+
+    Africa's Talking carries no token of ours and has no list to ask; a receipt to the same number, since the
+    send began, that nothing else claims, is the answer to an unknown send.
+    """
+    told: list[Settlement | None] = []
+    for record in session.scalars(sa.select(ReceiptRecord).where(ReceiptRecord.message_id.is_(None))
+                                  .order_by(ReceiptRecord.received_at).limit(500)):
+        message_id = _owner(session, record.provider, record.provider_id, None) or _lost_send(session, record)
+        if message_id:
+            told.append(_apply(session, record, message_id, now))
+    return [settlement for settlement in told if settlement]
+
+
+def unknowns(session: Session, vault: Vault, before: datetime, limit: int = 200) -> list[tuple[Claim, datetime]]:
+    """Messages whose last send nobody is sure of, with the moment that send began."""
+    rows = session.execute(sa.select(Message, Attempt).join(Attempt, sa.and_(
+        Attempt.message_id == Message.id, Attempt.fence == Message.fence))
+        .where(Message.state == "unknown", Message.changed_at < before).order_by(Message.changed_at).limit(limit))
+    return [(Claim(m.id, m.fence, m.token, a.provider, vault.open(m.to_sealed, "message.to", m.id),
+                   vault.open(m.body_sealed, "message.body", m.id)), a.started_at) for m, a in rows]
+
+
+def resolve(session: Session, held: Claim, found: Accepted | None, now: datetime) -> Settlement | None:
+    """The provider has answered for an unknown send: it has the message, or certainly has not."""
+    if found is None:
+        message = _move(session, held.id, "created", now, fence=held.fence, only_from=("unknown",))
+        if message is not None:
+            message.not_before, message.alarm_until = now, None
+        return None
+    session.execute(sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence)
+                    .values(outcome="accepted", provider_id=found.provider_id, ended_at=now))
+    _move(session, held.id, "sent", now, fence=held.fence, only_from=("unknown",))
+    return match_early(session, held.provider, found.provider_id, now)
+
+
+def give_up(session: Session, unknown_before: datetime, now: datetime) -> list[Settlement]:
+    """End the waiting: an unknown send by its policy, a sent text that no receipt ever followed as failed."""
+    waited = session.scalars(sa.select(Message).where(sa.or_(
+        sa.and_(Message.state == "unknown", Message.changed_at < unknown_before),
+        sa.and_(Message.state == "sent", Message.medium == "sms", Message.changed_at < now - SILENT_AFTER),
+    )).limit(1000).with_for_update(skip_locked=True)).all()
+    told = []
+    for message in waited:
+        again = message.state == "unknown" and message.policy == "at_least_once" and message.fence < SENDS_AT_MOST
+        moved = _move(session, message.id, "created" if again else "failed", now, only_from=(message.state,))
+        if moved is not None and again:
+            moved.not_before, moved.alarm_until = now, None
+        told.append(_told(moved, "failed" if not again else "created", now))
+    return [settlement for settlement in told if settlement]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A letter to be printed: `lines` for the window, `body` the notice's documents by locale, as JSON."""
+
+    id: UUID
+    household_id: UUID
+    notice: str
+    reference: str
+    locale: str
+    lines: str = field(repr=False)
+    body: str = field(repr=False)
+
+
+def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease: timedelta,
+                  limit: int) -> list[Paper]:
+    """Take the letters that are due into a printing run."""
+    rows = session.scalars(sa.select(Message).where(
+        Message.medium == "letter", Message.state == "created", Message.not_before <= now)
+        .order_by(Message.created_at, Message.id).limit(limit).with_for_update(skip_locked=True)).all()
+    papers = []
+    for message in rows:
+        message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
+        message.lease_until, message.run = now + lease, run
+        if message.household_id is not None:
+            papers.append(Paper(message.id, message.household_id, message.notice, message.reference, message.locale,
+                                vault.open(message.to_sealed, "message.to", message.id),
+                                vault.open(message.body_sealed, "message.body", message.id)))
+    return papers
+
+
+def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUID] = ()) -> bool:
+    """The sheets of this run lie in the tray; those that cannot be printed have failed.
+
+    False when the run's lease ran out and its letters are another run's now.
+    """
+    held = [Message.run == run, Message.state == "sending"]
+    failed = session.scalars(sa.update(Message).where(*held, Message.id.in_(list(unprintable)))
+                             .values(state="failed", changed_at=now).returning(Message.id)).all()
+    sent = session.scalars(sa.update(Message).where(*held).values(state="sent", changed_at=now)
+                           .returning(Message.id)).all()
+    return bool(failed or sent)
+
+
+def run_state(session: Session, run: str, now: datetime) -> Literal["printed", "held", "lost"]:
+    """Whether a run was printed and written down, is being printed, or was lost: then its letters are due again."""
+    of_run = Message.run == run
+    if session.scalar(sa.select(Message.id).where(of_run, Message.state.in_(("sent", "delivered"))).limit(1)):
+        return "printed"
+    if session.scalar(sa.select(Message.id).where(of_run, Message.state == "sending",
+                                                  Message.lease_until > now).limit(1)):
+        return "held"
+    session.execute(sa.update(Message).where(of_run, Message.state == "sending")
+                    .values(state="created", run=None, changed_at=now))
+    return "lost"
+
+
+def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
+    """The post has taken this run; its record is the proof of notification."""
+    rows = session.scalars(sa.select(Message.id).where(Message.run == run, Message.state == "sent")).all()
+    moved = [_move(session, row, "delivered", now, only_from=("sent",)) for row in rows]
+    return [told for told in (_told(message, "delivered", now) for message in moved) if told]
+
+
+def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:
+    """Take back a message that nobody has touched yet, because the household has been told otherwise."""
+    found = session.scalar(sa.select(Message.id).where(
+        Message.household_id == household_id, Message.notice == notice, Message.subject == subject,
+        Message.medium == medium))
+    return found is not None and _move(session, found, "cancelled", now, only_from=("created",)) is not None
+
+
+def _reading(held: Claim, result: Accepted | SendError) -> tuple[str, str, timedelta]:
+    """What an answer to a send means: the attempt's outcome, the message's next state, and the wait."""
+    exhausted = held.fence >= SENDS_AT_MOST
+    match result:
+        case Accepted():
+            return "accepted", "sent", timedelta()
+        case Rejected():
+            return "rejected", "failed", timedelta()
+        case Throttled():
+            return "throttled", "created", timedelta(seconds=min(max(result.retry_after_s, 1), 900))
+        case Unknown():
+            return "unknown", "unknown", timedelta()
+        case Misconfigured():
+            return "misconfigured", "created", timedelta(seconds=1)
+        case _:
+            wait = timedelta(seconds=min(2 ** held.fence, 600))
+            return "unavailable", "failed" if exhausted else "created", wait
+
+
+def _move(session: Session, message_id: UUID, state: str, now: datetime, *, only_from: Iterable[str],
+          fence: int | None = None) -> Message | None:
+    """The one place where a state changes: only along `TRANSITIONS`, and only from where it stands."""
+    allowed = [start for start in only_from if state in TRANSITIONS[start]]
+    where = [Message.id == message_id, Message.state.in_(allowed)]
+    if fence is not None:
+        where.append(Message.fence == fence)
+    moved = session.scalar(sa.update(Message).where(*where).values(state=state, changed_at=now).returning(Message.id))
+    return session.get_one(Message, moved, populate_existing=True) if moved else None
+
+
+def _owner(session: Session, provider: str, provider_id: str, token: str | None) -> UUID | None:
+    if token:
+        return session.scalar(sa.select(Message.id).where(Message.token == token, Message.fence > 0))
+    return session.scalar(sa.select(Attempt.message_id).where(
+        Attempt.provider == provider, Attempt.provider_id == provider_id).limit(1))
+
+
+def _lost_send(session: Session, record: ReceiptRecord) -> UUID | None:
+    if record.to_blind is None:
+        return None
+    found = session.execute(sa.select(Message.id, Attempt.id).join(Attempt, sa.and_(
+        Attempt.message_id == Message.id, Attempt.fence == Message.fence))
+        .where(Message.to_blind == record.to_blind, Message.state == "unknown", Attempt.provider == record.provider,
+               Attempt.provider_id.is_(None), Attempt.started_at <= record.received_at)
+        .order_by(Attempt.started_at).limit(1)).first()
+    if found is None:
+        return None
+    session.execute(sa.update(Attempt).where(Attempt.id == found[1])
+                    .values(provider_id=record.provider_id, outcome="accepted"))
+    return found[0]
+
+
+def _apply(session: Session, record: ReceiptRecord, message_id: UUID, now: datetime) -> Settlement | None:
+    message = session.get_one(Message, message_id)
+    if record.to_blind is not None and record.to_blind != message.to_blind:
+        return None
+    record.message_id = message_id
+    if record.outcome is None or not _concerns_last_send(session, message, record):
+        return None
+    starts = {"sent": ("sending", "unknown"), "failed": ("sending", "unknown", "sent"),
+              "delivered": ("created", "sending", "unknown", "sent", "failed")}[record.outcome]
+    return _told(_move(session, message_id, record.outcome, now, only_from=starts), record.outcome, now)
+
+
+def _concerns_last_send(session: Session, message: Message, record: ReceiptRecord) -> bool:
+    """A failure of an earlier send says nothing of the present one; a delivery by any send is a delivery."""
+    last = session.scalar(sa.select(Attempt).where(Attempt.message_id == message.id, Attempt.fence == message.fence))
+    if last is not None and last.provider == record.provider and last.provider_id is None:
+        last.provider_id, last.outcome = record.provider_id, "accepted"
+    of_last = last is not None and last.provider_id == record.provider_id
+    return of_last or record.outcome == "delivered"
+
+
+def _told(message: Message | None, state: str, now: datetime) -> Settlement | None:
+    if message is None or state not in FINAL:
+        return None
+    return Settlement(message.id, message.household_id, message.notice, message.subject, message.medium, state, now)

@@ -1,0 +1,57 @@
+"""Complaint: a grievance filed by telephone, with a ticket number at once."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.db import Base, UtcDateTime, new_id
+from gateway.registry.events import ComplaintReceived
+from gateway.registry.numbers import new_number
+
+CATEGORIES = ("notice_not_received", "index_wrong", "data_wrong", "composition_wrong", "phone_problem",
+              "payment_not_received", "amo_rights", "staff_conduct", "fraud_message", "request_late", "other")
+A_DAY_AT_MOST = 5
+
+
+class TooManyComplaints(Exception):
+    """This telephone has filed enough today; the limit keeps one angry hand from hiding the others."""
+
+
+class Complaint(Base):
+    """A grievance. `asked_by` (session of the call) makes a repeated callback find the first ticket."""
+
+    __tablename__ = "complaint"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    household_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("household.id"), index=True)
+    number: Mapped[str] = mapped_column(sa.String(9), unique=True)
+    category: Mapped[str] = mapped_column(sa.String(24))
+    state: Mapped[str] = mapped_column(sa.String(16), default="received")
+    channel: Mapped[str] = mapped_column(sa.String(8))
+    msisdn_blind: Mapped[bytes] = mapped_column(index=True)
+    asked_by: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def file(session: Session, *, household_id: UUID | None, category: str, channel: str, msisdn_blind: bytes,
+         asked_by: str, now: datetime) -> ComplaintReceived:
+    """File it, or find it when this session already did. Raises `TooManyComplaints`."""
+    if category not in CATEGORIES:
+        raise ValueError("no such category of complaint")
+    found = session.scalar(sa.select(Complaint).where(Complaint.asked_by == asked_by))
+    if found is None:
+        recent = session.scalar(sa.select(sa.func.count()).select_from(Complaint).where(
+            Complaint.msisdn_blind == msisdn_blind, Complaint.received_at > now - timedelta(days=1))) or 0
+        if recent >= A_DAY_AT_MOST:
+            raise TooManyComplaints
+        found = Complaint(id=new_id(), household_id=household_id, category=category, channel=channel,
+                          msisdn_blind=msisdn_blind, asked_by=asked_by, received_at=now,
+                          number=new_number("complaint", secrets.SystemRandom()))
+        session.add(found)
+        session.flush()
+    return ComplaintReceived(found.household_id, found.id, found.number)

@@ -1,0 +1,105 @@
+"""Household: who is registered, how to reach them, and who answers to a telephone number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.db import JSON, Base, UtcDateTime, new_id
+from gateway.vault import Vault
+
+# A number serves at most this many households; beyond, it is an agency's or a shop's, and proves nothing.
+SHARED_BY_AT_MOST = 5
+
+
+class Household(Base):
+    """A household as declared. `facts` holds what the index is made of; names and addresses are sealed.
+
+    `state` is registered, scored or notified. `digest` tells a repeated row from a changed one.
+    """
+
+    __tablename__ = "household"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    number_blind: Mapped[bytes] = mapped_column(unique=True)
+    number_sealed: Mapped[bytes]
+    address_sealed: Mapped[bytes]
+    area: Mapped[str] = mapped_column(sa.String(8))
+    region: Mapped[int]
+    commune: Mapped[str] = mapped_column(sa.String(20))
+    locale: Mapped[str] = mapped_column(sa.String(8))
+    registered_on: Mapped[date]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    state: Mapped[str] = mapped_column(sa.String(16), default="registered")
+
+
+class Member(Base):
+    """A member's identity, sealed. What the index needs of a member stands in the household's facts."""
+
+    __tablename__ = "member"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
+    position: Mapped[int]
+    idcs_blind: Mapped[bytes] = mapped_column(index=True)
+    identity_sealed: Mapped[bytes]
+    declarant: Mapped[bool]
+
+
+class Contact(Base):
+    """A telephone of a household. `kind` is mobile or landline; a suspended one gets no text."""
+
+    __tablename__ = "contact"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
+    position: Mapped[int]
+    msisdn_blind: Mapped[bytes] = mapped_column(index=True)
+    msisdn_sealed: Mapped[bytes]
+    kind: Mapped[str] = mapped_column(sa.String(8))
+    consent: Mapped[bool]
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where post reaches the household: the declarant's name first, then lines, then code and locality."""
+
+    lines: tuple[str, ...]
+
+
+def households_of(session: Session, vault: Vault, msisdn: str) -> list[Household]:
+    """The households that a verified contact binds to this number; none when too many share it."""
+    found = list(session.scalars(
+        sa.select(Household).join(Contact, Contact.household_id == Household.id)
+        .where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")), Contact.verified_at.is_not(None))
+        .distinct().limit(SHARED_BY_AT_MOST + 1)))
+    return found if len(found) <= SHARED_BY_AT_MOST else []
+
+
+def texted_at(session: Session, vault: Vault, household_id: UUID) -> str | None:
+    """The first mobile number that agreed to texts and has not stopped them (E.164), or None."""
+    contact = session.scalar(
+        sa.select(Contact).where(Contact.household_id == household_id, Contact.kind == "mobile",
+                                 Contact.consent, Contact.suspended_at.is_(None))
+        .order_by(Contact.position).limit(1))
+    return vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id) if contact else None
+
+
+def suspend(session: Session, vault: Vault, msisdn: str, now: datetime | None) -> int:
+    """Stop texts to this number (`now`), or let them go again (None). Letters are not touched."""
+    statement = sa.update(Contact).where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")))
+    return session.execute(statement.values(suspended_at=now)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def address_of(vault: Vault, household: Household) -> Address:
+    """The lines for the window of an envelope."""
+    return Address(tuple(json.loads(vault.open(household.address_sealed, "household.address", household.id))))

@@ -1,0 +1,182 @@
+"""Intake: rows of an extract become households, scores and decisions. What is there already stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.db import new_id
+from gateway.registry import index, score
+from gateway.registry.communes import commune
+from gateway.registry.events import IndexAssigned
+from gateway.registry.extract import Row
+from gateway.registry.household import Contact, Household, Member
+from gateway.registry.index import CannotCompute, Formula
+from gateway.registry.programme import Decision, Programme, decide
+from gateway.registry.score import IndexScore, ProgrammeDecision
+from gateway.vault import Vault
+
+Tables = dict[type[Any], list[dict[str, Any]]]
+IDENTITY = ("idcs", "name_ar", "name_latin")
+FACTS = ("area", "region", "dwelling", "equipment", "property", "spending")
+
+
+@dataclass
+class Stored:
+    """What became of a batch: households new, changed or as before, and those whose index failed."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    unscored: int = 0
+    events: list[IndexAssigned] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Loads rows with one formula and one set of programmes."""
+
+    vault: Vault
+    formula: Formula
+    programmes: tuple[Programme, ...]
+
+    def store(self, session: Session, rows: Sequence[Row], now: datetime) -> Stored:
+        """Load a batch in the caller's transaction. A row seen before with the same content changes nothing."""
+        known = self._known(session, rows)
+        stored = Stored()
+        tables: Tables = {
+            model: [] for model in (Household, Member, Contact, IndexScore, ProgrammeDecision)}
+        for row in rows:
+            before = known.get(self._blind(row))
+            if before is not None and before.digest == row.content_digest:
+                stored.unchanged += 1
+                continue
+            if before is None:
+                household_id, previous, stopped = new_id(), None, set[bytes]()
+                tables[Household].append(self._household(household_id, row))
+                stored.new += 1
+            else:
+                household_id, previous = before.id, score.latest(session, before.id)
+                stopped = self._replace(session, household_id, row)
+                stored.changed += 1
+            self._people(household_id, row, stopped, now, tables)
+            self._score(session, household_id, row, previous, now, tables, stored)
+        for model, new in tables.items():
+            if new:
+                session.execute(sa.insert(model), new)
+        return stored
+
+    def _blind(self, row: Row) -> bytes:
+        return self.vault.blind(row.household["household_number"], "household.number")
+
+    def _known(self, session: Session, rows: Sequence[Row]) -> Mapping[bytes, Household]:
+        keys = {blind: self._blind(row) for row in rows
+                for blind in self.vault.blinds(row.household["household_number"], "household.number")}
+        found = session.scalars(sa.select(Household).where(Household.number_blind.in_(list(keys))))
+        return {keys[household.number_blind]: household for household in found}
+
+    def _household(self, household_id: UUID, row: Row) -> dict[str, Any]:
+        given = row.household
+        number = given["household_number"]
+        return {
+            "id": household_id, "number_blind": self._blind(row),
+            "number_sealed": self.vault.seal(number, "household.number", household_id),
+            "address_sealed": self.vault.seal(json.dumps(_window(given)), "household.address", household_id),
+            "area": given["area"], "region": given["region"], "commune": given["commune"],
+            "locale": given["language"], "registered_on": _registered(row), "facts": _facts(given),
+            "digest": row.content_digest, "state": "registered",
+        }
+
+    def _replace(self, session: Session, household_id: UUID, row: Row) -> set[bytes]:
+        """A changed row replaces the declaration. Returns the telephones that had stopped: they stay so."""
+        stopped = set(session.scalars(sa.select(Contact.msisdn_blind).where(
+            Contact.household_id == household_id, Contact.suspended_at.is_not(None))))
+        for model in (Member, Contact):
+            session.execute(sa.delete(model).where(model.household_id == household_id))
+        values = self._household(household_id, row)
+        session.execute(sa.update(Household).where(Household.id == household_id)
+                        .values({key: value for key, value in values.items() if key != "id"}))
+        return stopped
+
+    def _people(self, household_id: UUID, row: Row, stopped: set[bytes], now: datetime, tables: Tables) -> None:
+        for position, member in enumerate(row.household["members"], 1):
+            member_id = new_id()
+            identity = json.dumps({key: member[key] for key in IDENTITY}, ensure_ascii=False)
+            tables[Member].append({
+                "id": member_id, "household_id": household_id, "position": position,
+                "idcs_blind": self.vault.blind(member["idcs"], "member.idcs"),
+                "identity_sealed": self.vault.seal(identity, "member.identity", member_id),
+                "declarant": position == row.household["declarant"]})
+        for position, declared in enumerate(row.telephones, 1):
+            msisdn, contact_id = declared.telephone.msisdn, new_id()
+            blind = self.vault.blind(msisdn, "contact.msisdn")
+            tables[Contact].append({
+                "id": contact_id, "household_id": household_id, "position": position, "msisdn_blind": blind,
+                "msisdn_sealed": self.vault.seal(msisdn, "contact.msisdn", contact_id),
+                "kind": declared.telephone.kind, "consent": declared.consent,
+                "verified_at": datetime.combine(_registered(row), time(), UTC),
+                "suspended_at": now if blind in stopped else None})
+
+    def _score(self, session: Session, household_id: UUID, row: Row, previous: IndexScore | None, now: datetime,
+               tables: Tables, stored: Stored) -> None:
+        facts = _facts(row.household)
+        score_id = new_id()
+        record: dict[str, Any] = {
+            "id": score_id, "household_id": household_id, "formula": self.formula.id,
+            "formula_digest": self.formula.digest, "snapshot": {"facts": facts, "on": str(_registered(row))},
+            "contributions": [], "value": None, "failure": None, "computed_at": now,
+            "cause": "registration" if previous is None else "data update",
+            "predecessor_id": previous.id if previous else None}
+        try:
+            result = index.score(self.formula, facts, _registered(row))
+        except CannotCompute as error:
+            tables[IndexScore].append({**record, "failure": str(error)[:200]})
+            stored.unscored += 1
+            return
+        decided = [decide(programme, result.value, facts, now.date()) for programme in self.programmes]
+        if previous is not None and _same(session, previous, result.value, decided):
+            return
+        record["value"] = result.value
+        record["snapshot"].update(result.snapshot())
+        record["contributions"] = [contribution.as_text() for contribution in result.contributions]
+        tables[IndexScore].append(record)
+        tables[ProgrammeDecision] += [{
+            "id": new_id(), "score_id": score_id, "programme": decision.programme, "threshold": decision.threshold,
+            "comparator": decision.comparator, "below": decision.below, "eligible": decision.eligible,
+            "reasons": [{"code": reason.code, "met": reason.met} for reason in decision.reasons],
+            "decided_on": now.date()} for decision in decided]
+        stored.events.append(IndexAssigned(household_id, score_id))
+
+
+def _same(session: Session, previous: IndexScore, value: Decimal, decided: Sequence[Decision]) -> bool:
+    """A change that moves neither the index nor a decision is not news: the clock of the review goes on."""
+    before = {(d.programme, d.below, d.eligible) for d in score.decisions(session, previous.id)}
+    return previous.value == value and before == {(d.programme, d.below, d.eligible) for d in decided}
+
+
+def _registered(row: Row) -> date:
+    return date.fromisoformat(row.household["registered_on"])
+
+
+def _facts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the index and the conditions look at: no name, no identifier, no address, no telephone."""
+    members = [{key: value for key, value in member.items() if key not in IDENTITY} for member in given["members"]]
+    return {**{key: given[key] for key in FACTS}, "members": members}
+
+
+def _window(given: Mapping[str, Any]) -> list[str]:
+    """The lines of an address by the Moroccan norm NM 04.04.100: name, lines, postal code and locality."""
+    declarant = given["members"][given["declarant"] - 1]
+    name = declarant["name_latin" if given["language"] == "fr-MA" else "name_ar"]
+    place = given["address"]
+    known = commune(given["commune"])
+    locality = place.get("locality") or (known.name_ar if known else "")
+    return [name, *place["lines"], " ".join(part for part in (place.get("postal_code"), locality) if part)]

@@ -1,0 +1,116 @@
+"""Runtime: what one process holds. The only place where connections are opened."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from channels import SmsChannel, open_sms
+from channels.base import BadCallback
+from channels.letter.tray import Tray
+from gateway.db import Database
+from gateway.dialogue.memory import Memory
+from gateway.notices import Teller
+from gateway.registry.index import Formula
+from gateway.registry.intake import Intake
+from gateway.registry.programme import Programme
+from gateway.settings import Settings
+from gateway.vault import Vault
+from gateway.words import TEMPLATES, Words
+
+FORMULA = "rsu-2021"
+# A provider that refuses our credentials or sender is left alone this long; each send would only fail again.
+PAUSE_S = 60
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Handed to everything that acts. `clock` is passed in, so that a test can be at any hour."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    vault: Vault
+    words: Words
+    channels: Mapping[str, SmsChannel]
+    clock: Callable[[], datetime]
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Callable[[], datetime] | None = None) -> Runtime:
+        """Open what the settings name. Nothing is connected before it is used."""
+        channels = {}
+        if settings.twilio:
+            channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
+        if settings.africastalking:
+            channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
+        return cls(settings, Database(settings.database_url), Redis.from_url(settings.redis_url),
+                   Vault(settings.secret_keys), Words(TEMPLATES), channels, clock or (lambda: datetime.now(UTC)))
+
+    def at(self, clock: Callable[[], datetime]) -> Runtime:
+        """The same house at another hour."""
+        return replace(self, clock=clock)
+
+    @cached_property
+    def teller(self) -> Teller:
+        """Words events and posts them."""
+        return Teller(self.vault, self.words, self.settings.service_code, self.settings.quiet_hours)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Loads rows of an extract."""
+        return Intake(self.vault, Formula.load(FORMULA), Programme.load_all())
+
+    @cached_property
+    def memory(self) -> Memory:
+        """USSD sessions."""
+        return Memory(self.redis, self.vault)
+
+    @cached_property
+    def tray(self) -> Tray:
+        """Printed letters that wait for the post."""
+        return Tray(Path(self.settings.var) / "tray")
+
+    def choose(self, avoid: list[str]) -> str | None:
+        """Draw a provider by weight: never a paused one, and one that has refused only if no other is left."""
+        running = [(name, weight) for name, weight in self.settings.sms_providers
+                   if weight and not self.redis.exists(f"paused:{name}")]
+        fresh = [(name, weight) for name, weight in running if name not in avoid] or running
+        if not fresh:
+            return None
+        return random.choices([name for name, _ in fresh], [weight for _, weight in fresh])[0]  # noqa: S311
+
+    def pause(self, provider: str) -> None:
+        """Stop using a provider for a while: its account, sender or balance needs an operator."""
+        self.redis.set(f"paused:{provider}", b"1", ex=PAUSE_S)
+
+    def channel(self, provider: str) -> SmsChannel:
+        """A provider's channel. Raises `BadCallback` for one that this house does not use."""
+        if provider not in self.channels:
+            raise BadCallback("this provider is not in SMS_PROVIDERS")
+        return self.channels[provider]
+
+    def count(self, name: str, **labels: str) -> None:
+        """Count one, for the metrics. A figure is never worth a failure: without Redis it is not counted."""
+        with suppress(RedisError):
+            self.redis.hincrby("figures", json.dumps([name, labels]), 1)
+
+    def counts(self) -> list[tuple[str, dict[str, str], int]]:
+        """What was counted, summed over all processes."""
+        with suppress(RedisError):
+            kept: dict[bytes, bytes] = self.redis.hgetall("figures")  # type: ignore[assignment]
+            return [(*json.loads(key), int(value)) for key, value in sorted(kept.items())]
+        return []
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self.database.close()
+        self.redis.close()

@@ -1,0 +1,201 @@
+"""Settings: what the environment says, checked once. The only reader of the environment."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROVIDERS = ("twilio", "africastalking")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ENVIRONMENT_FILE = "mouachir.env"
+
+
+class SettingsError(Exception):
+    """The start is refused. Each line names one setting and says what to write there."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class TwilioAccount:
+    """A Twilio account. `sender` is a number, an alphanumeric sender or a messaging service (MG...)."""
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    sender: str
+    base_url: str
+
+
+@dataclass(frozen=True)
+class AfricasTalkingAccount:
+    """An Africa's Talking application. `sender` is a short code or alphanumeric."""
+
+    username: str
+    api_key: str = field(repr=False)
+    sender: str
+    base_url: str
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """No ordinary text is sent from `start` to `end` (hours of the day in Casablanca); equal: never quiet."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the house is told from outside. Made by `from_env`, never changed."""
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    secret_keys: tuple[tuple[int, bytes], ...] = field(repr=False)
+    public_url: str
+    service_code: str
+    callback_tokens: tuple[str, ...] = field(repr=False)
+    sms_providers: tuple[tuple[str, int], ...]
+    twilio: TwilioAccount | None
+    africastalking: AfricasTalkingAccount | None
+    quiet_hours: QuietHours
+    var: Path
+    lease_s: int
+    reconcile_after_s: int
+    unknown_for_s: int
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Settings:
+        """Read and check. Raises `SettingsError` naming every setting that is missing or malformed."""
+        read = _Reader(environment)
+        providers = read.weights("SMS_PROVIDERS")
+        named = [name for name, _ in providers]
+        settings = cls(
+            database_url=read.pattern("DATABASE_URL", r"(postgresql|sqlite)(\+psycopg)?://.*",
+                                      "postgresql://user@host/name, or sqlite:///path"),
+            redis_url=read.pattern("REDIS_URL", r"(redis|rediss|unix)://.+", "redis://host:6379/0"),
+            secret_keys=read.keys("SECRET_KEYS"),
+            public_url=read.url("PUBLIC_URL"),
+            service_code=read.pattern("SERVICE_CODE", r"\*[0-9]+(\*[0-9]+)*#", "*580#"),
+            callback_tokens=read.tokens("CALLBACK_TOKENS"),
+            sms_providers=providers,
+            twilio=TwilioAccount(
+                account_sid=read.pattern("TWILIO_ACCOUNT_SID", r"AC[0-9a-f]{32}", "AC and 32 hexadecimal digits"),
+                auth_token=read.text("TWILIO_AUTH_TOKEN"),
+                sender=read.text("TWILIO_SENDER"),
+                base_url=read.url("TWILIO_BASE_URL", "https://api.twilio.com"),
+            ) if "twilio" in named else None,
+            africastalking=AfricasTalkingAccount(
+                username=read.text("AFRICASTALKING_USERNAME"),
+                api_key=read.text("AFRICASTALKING_API_KEY"),
+                sender=read.text("AFRICASTALKING_SENDER"),
+                base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
+            ) if "africastalking" in named else None,
+            quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
+            var=Path(read.text("VAR_DIR", "var")),
+            lease_s=read.seconds("LEASE_S", 60),
+            reconcile_after_s=read.seconds("RECONCILE_AFTER_S", 120),
+            unknown_for_s=read.seconds("UNKNOWN_FOR_S", 900),
+        )
+        if read.problems:
+            raise SettingsError(read.problems)
+        return settings
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The process's own environment; where that says nothing, the file that `mouachir up` wrote."""
+        return cls.from_env(environment())
+
+
+def environment() -> dict[str, str]:
+    """The environment, over the embedded defaults in `VAR_DIR` where there are any."""
+    file = Path(os.environ.get("VAR_DIR", "var")) / ENVIRONMENT_FILE
+    written = {}
+    if "DATABASE_URL" not in os.environ and file.is_file():
+        written = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    return {**written, **os.environ}
+
+
+class _Reader:
+    """Reads one setting after the other and collects what is wrong, so that all is told at once."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.environment.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.problems.append(f"{name}: is missing")
+            return ""
+        return default
+
+    def pattern(self, name: str, pattern: str, example: str) -> str:
+        value = self.text(name)
+        if value and not re.fullmatch(pattern, value):
+            self.problems.append(f"{name}: is malformed; write {example}")
+        return value
+
+    def url(self, name: str, default: str | None = None) -> str:
+        value = self.text(name, default).rstrip("/")
+        parts = urlsplit(value)
+        plain_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if value and not (plain_loopback or (parts.scheme == "https" and parts.hostname)):
+            self.problems.append(f"{name}: must begin with https:// (http only on loopback)")
+        return value
+
+    def seconds(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < 1:
+            self.problems.append(f"{name}: must be a whole number of seconds from 1")
+            return default
+        return int(value)
+
+    def quiet_hours(self, name: str, default: str) -> QuietHours:
+        value = self.text(name, default)
+        match = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", value)
+        if not match or not all(int(hour) < 24 for hour in match.groups()):
+            self.problems.append(f"{name}: write two hours of the day, as 20-9; equal hours mean none")
+            return QuietHours(0, 0)
+        return QuietHours(int(match[1]), int(match[2]))
+
+    def tokens(self, name: str) -> tuple[str, ...]:
+        values = tuple(token.strip() for token in self.text(name).split(",") if token.strip())
+        if any(not re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) for token in values):
+            self.problems.append(f"{name}: each token needs 32 or more of A-Z a-z 0-9 _ -")
+        return values
+
+    def weights(self, name: str) -> tuple[tuple[str, int], ...]:
+        value = self.text(name)
+        pairs = [part.strip().partition(":") for part in value.split(",")] if value else []
+        good = all(key in PROVIDERS and re.fullmatch(r"[0-9]{1,3}", weight) for key, _, weight in pairs)
+        if pairs and (not good or not any(int(weight) for _, _, weight in pairs)
+                      or len({key for key, _, _ in pairs}) < len(pairs)):
+            self.problems.append(f"{name}: write weights, as twilio:70,africastalking:30")
+            return ()
+        return tuple((key, int(weight)) for key, _, weight in pairs)
+
+    def keys(self, name: str) -> tuple[tuple[int, bytes], ...]:
+        """`1:BASE64,2:BASE64`: key number (1 to 255) and 32 bytes; the first one seals, all of them open."""
+        found: list[tuple[int, bytes]] = []
+        for part in self.text(name).split(","):
+            number, _, encoded = part.strip().partition(":")
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                key = b""
+            if not re.fullmatch(r"[0-9]{1,3}", number) or not 0 < int(number) < 256 or len(key) != 32:
+                if part:
+                    self.problems.append(f"{name}: write 1:KEY,2:KEY, each KEY 32 bytes in base64")
+                return ()
+            found.append((int(number), key))
+        return tuple(found)

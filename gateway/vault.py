@@ -1,0 +1,97 @@
+"""Vault: seals what is personal, finds it again without opening it, and proves a PIN. The keys live here only.
+
+AES-256-GCM (NIST SP 800-38D) bound to the column and row, HMAC-SHA256 blind indexes, Argon2id (RFC 9106)
+over a peppered PIN. All keys are derived from `SECRET_KEYS` by HKDF (RFC 5869), one for each purpose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+FORMAT = 1
+NONCE = 12
+# Six digits are a million guesses: the pepper and the lock-out protect them, not the cost of the hash.
+PIN_HASHER = PasswordHasher(time_cost=1, memory_cost=7 * 1024, parallelism=1)
+
+
+class CannotOpen(Exception):
+    """A sealed value that no key opens, or that was moved from another row."""
+
+
+class Vault:
+    """Opens with every key it was given; seals, and makes blind indexes, with the first."""
+
+    def __init__(self, keys: Iterable[tuple[int, bytes]]) -> None:
+        keys = tuple(keys)
+        if not keys:
+            raise ValueError("a vault needs at least one key")
+        self._primary = keys[0][0]
+        self._ciphers = {number: AESGCM(_derive(key, b"seal")) for number, key in keys}
+        self._index_keys = {number: _derive(key, b"blind index") for number, key in keys}
+        self._peppers = {number: _derive(key, b"pin pepper") for number, key in keys}
+
+    def seal(self, text: str, column: str, row: UUID | str) -> bytes:
+        """Encrypt `text` for this column (`contact.msisdn`) of this row alone."""
+        nonce = os.urandom(NONCE)
+        header = bytes([FORMAT, self._primary])
+        sealed = self._ciphers[self._primary].encrypt(nonce, text.encode(), _bound(header, column, row))
+        return header + nonce + sealed
+
+    def open(self, sealed: bytes, column: str, row: UUID | str) -> str:
+        """Raises `CannotOpen` when the key is gone, the bytes were changed, or the row is another."""
+        header, nonce, body = sealed[:2], sealed[2 : 2 + NONCE], sealed[2 + NONCE :]
+        cipher = self._ciphers.get(header[1]) if len(header) == 2 and header[0] == FORMAT else None
+        if cipher is None:
+            raise CannotOpen(f"{column}: sealed with a key that SECRET_KEYS no longer holds")
+        try:
+            return cipher.decrypt(nonce, body, _bound(header, column, row)).decode()
+        except InvalidTag:
+            raise CannotOpen(f"{column}: changed, or moved from another row") from None
+
+    def blind(self, value: str, column: str) -> bytes:
+        """A keyed fingerprint of a normalised value, to be stored beside the sealed one."""
+        return self._blind(self._index_keys[self._primary], value, column)
+
+    def blinds(self, value: str, column: str) -> list[bytes]:
+        """The fingerprints under every key: what to look for while keys are being changed."""
+        return [self._blind(key, value, column) for key in self._index_keys.values()]
+
+    def hash_pin(self, pin: str, household: UUID) -> str:
+        """`key number$argon2id hash`."""
+        return f"{self._primary}${PIN_HASHER.hash(self._peppered(self._primary, pin, household))}"
+
+    def proves_pin(self, stored: str, pin: str, household: UUID) -> bool:
+        """Whether `pin` is the one that `stored` was made of."""
+        number, _, hashed = stored.partition("$")
+        if not number.isdigit() or int(number) not in self._peppers:
+            return False
+        try:
+            return PIN_HASHER.verify(hashed, self._peppered(int(number), pin, household))
+        except VerificationError:
+            return False
+
+    @staticmethod
+    def _blind(key: bytes, value: str, column: str) -> bytes:
+        return hmac.digest(key, column.encode() + b"\x00" + value.encode(), hashlib.sha256)
+
+    def _peppered(self, number: int, pin: str, household: UUID) -> bytes:
+        return hmac.digest(self._peppers[number], household.bytes + pin.encode(), hashlib.sha256)
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"mouachir " + purpose).derive(key)
+
+
+def _bound(header: bytes, column: str, row: UUID | str) -> bytes:
+    return b"\x1f".join((column.encode(), str(row).encode(), header))

@@ -1,0 +1,78 @@
+"""Conversation: one turn of a session, from what was typed to the next screen, whatever the network did to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from channels.base import Screen, Turn
+from channels.text import USSD
+from channels.ussd.africastalking import typed
+from gateway.dialogue.acts import Performer
+from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
+from gateway.dialogue.household import HOUSEHOLD
+from gateway.runtime import Runtime
+
+LOOK_UPS_A_DAY = 20
+CHANNEL = "ussd"
+
+
+def converse(runtime: Runtime, turn: Turn) -> Screen:
+    """The screen for this turn. A callback that comes again gets the same one, and nothing is done twice.
+
+    Raises `Busy` when another turn of this session is still being answered.
+    """
+    memory = runtime.memory
+    key = memory.key(turn.provider, turn.session_id, turn.msisdn)
+    with memory.turn(key):
+        before = memory.recall(key)
+        new = typed(memory.previous(key, before, turn.text), turn.text)
+        if new.kind == "duplicate" and before is not None:
+            return before.screen
+        if new.kind == "input" and before is not None and not before.screen.final:
+            shown, position = _go_on(runtime, turn, key, Position.from_json(before.position), new.inputs)
+        else:
+            shown, position = _begin(runtime, turn, key)
+        memory.remember(key, turn.text, position.to_json(), shown)
+        return shown
+
+
+def _begin(runtime: Runtime, turn: Turn, key: str) -> tuple[Screen, Position]:
+    """From the start: a new session, one that Redis forgot, or one whose history the network rewrote."""
+    dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
+    inputs = [*dialled, *(part for part in turn.text.split("*") if part)]
+    with runtime.database.write() as session:
+        performer = _performer(runtime, session, turn, key)
+        caller = Caller(performer.locale(), {"service_code": runtime.settings.service_code})
+        step = replay(HOUSEHOLD, inputs, caller, performer)
+    return screen(HOUSEHOLD, step.position, runtime.words, USSD), step.position
+
+
+def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
+           inputs: Sequence[str]) -> tuple[Screen, Position]:
+    with runtime.database.write() as session:
+        performer = _performer(runtime, session, turn, key)
+        caller = Caller(position.locale, {"service_code": runtime.settings.service_code})
+        for one in inputs:
+            step = settle(HOUSEHOLD, play(HOUSEHOLD, position, one, caller), caller, performer)
+            position = step.position
+    return screen(HOUSEHOLD, position, runtime.words, USSD), position
+
+
+def _performer(runtime: Runtime, session: Session, turn: Turn, key: str) -> Performer:
+    def may_look_up() -> bool:
+        counter = "lookups:" + runtime.vault.blind(turn.msisdn, "lookups").hex()
+        used = int(runtime.redis.incr(counter))
+        if used == 1:
+            runtime.redis.expire(counter, 86_400)
+        return used <= LOOK_UPS_A_DAY
+
+    return Performer(session, runtime.teller, CHANNEL, hashlib.sha256(key.encode()).hexdigest(),
+                     runtime.clock(), may_look_up, turn.msisdn)
+
+
+def farewell(runtime: Runtime) -> Screen:
+    """Said when we cannot answer, and cannot look up in which language: how to be helped."""
+    return Screen(runtime.words.say("ar-MA", "lost.text", service_code=runtime.settings.service_code), final=True)

@@ -1,0 +1,93 @@
+"""Health: is this process alive, may it be sent traffic, and what do the figures say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from gateway.outbox import Message, ReceiptRecord
+from gateway.registry.complaint import Complaint
+from gateway.registry.review import Review
+from gateway.runtime import Runtime
+
+# A due message that waits longer than this means that no worker or no clock is running.
+WAITS_AT_MOST = timedelta(minutes=5)
+
+
+def routes(runtime: Runtime) -> Blueprint:
+    """`/health/live`, `/health/ready` and `/metrics` (Prometheus text format)."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/health/live")
+    def live() -> Response:
+        return jsonify(status="live")
+
+    @blueprint.get("/health/ready")
+    def ready() -> tuple[Response, int]:
+        checks = {"database": _works(lambda: _oldest_due_s(runtime)), "redis": _works(runtime.redis.ping)}
+        checks["outbox"] = checks["database"] and _oldest_due_s(runtime) < WAITS_AT_MOST.total_seconds()
+        serving = checks["database"] and checks["redis"]
+        return jsonify(status="ready" if serving else "not ready", checks=checks), 200 if serving else 503
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        registry = CollectorRegistry()
+        registry.register(Figures(runtime))
+        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return blueprint
+
+
+class Figures:
+    """Counts the tables when asked, so that every process tells the same; turns and receipts come from Redis."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families, by prometheus_client's protocol."""
+        with self._runtime.database.read() as session:
+            messages = GaugeMetricFamily("mouachir_messages", "Messages by medium and state",
+                                         labels=["medium", "state"])
+            for medium, state, count in session.execute(
+                    sa.select(Message.medium, Message.state, sa.func.count()).group_by(Message.medium, Message.state)):
+                messages.add_metric([medium, state], count)
+            yield messages
+            for name, model, said in (("mouachir_reviews", Review, "Reviews asked"),
+                                      ("mouachir_complaints", Complaint, "Complaints received")):
+                yield GaugeMetricFamily(name, said, session.scalar(sa.select(sa.func.count()).select_from(model)))
+            yield GaugeMetricFamily("mouachir_receipts_unmatched", "Receipts whose message is not found",
+                                    session.scalar(sa.select(sa.func.count()).select_from(ReceiptRecord)
+                                                   .where(ReceiptRecord.message_id.is_(None))))
+        yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
+                                _oldest_due_s(self._runtime))
+        for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):
+            family: CounterMetricFamily | None = None
+            for _, labels, count in counts:
+                family = family or CounterMetricFamily(f"mouachir_{name}", f"{name} since Redis was emptied",
+                                                       labels=list(labels))
+                family.add_metric(list(labels.values()), count)
+            if family:
+                yield family
+
+
+def _oldest_due_s(runtime: Runtime) -> float:
+    now = runtime.clock()
+    with runtime.database.read() as session:
+        oldest = session.scalar(sa.select(sa.func.min(Message.not_before)).where(
+            Message.state == "created", Message.medium == "sms", Message.not_before <= now))
+    return (now - oldest).total_seconds() if oldest else 0.0
+
+
+def _works(check: object) -> bool:
+    try:
+        check()  # type: ignore[operator]
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""Receipts: what became of a text, as its provider reports it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from channels.base import Receipt
+from gateway import outbox
+from gateway.runtime import Runtime
+from gateway.web.doors import callback, check_token
+
+
+def routes(runtime: Runtime) -> Blueprint:
+    """`/receipts/twilio/<message token>` (signed) and `/receipts/africastalking/<secret token>`."""
+    blueprint = Blueprint("receipts", __name__)
+
+    @blueprint.post("/receipts/twilio/<token>")
+    def twilio(token: str) -> Response:
+        return keep(runtime.channel("twilio").receipt(callback(request, token)))
+
+    @blueprint.post("/receipts/africastalking/<token>")
+    def africastalking(token: str) -> Response:
+        check_token(token, runtime.settings.callback_tokens)
+        return keep(runtime.channel("africastalking").receipt(callback(request, token)))
+
+    def keep(receipt: Receipt) -> Response:
+        now = runtime.clock()
+        with runtime.database.write() as session:
+            runtime.teller.heard(session, outbox.receive(session, runtime.vault, receipt, now), now)
+        runtime.count("receipts", provider=receipt.provider, outcome=receipt.outcome or "on_the_way")
+        return Response(status=204)
+
+    return blueprint

@@ -1,0 +1,58 @@
+"""SMS: a person's text in. STOP and START are obeyed; anything else is answered with what the service can do."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from channels.base import Inbound
+from channels.text import digits
+from gateway.registry import household as households
+from gateway.runtime import Runtime
+from gateway.web.doors import callback, check_token
+
+STOP = frozenset({"STOP", "ARRET", "ARRÊT", "قف", "توقف", "ⴱⴷⴷ"})
+START = frozenset({"START", "DEBUT", "DÉBUT", "ابدأ", "ابدا"})
+TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+# Two machines that answer each other would go on for ever (Twilio 14107): so many answers a day, then silence.
+ANSWERS_A_DAY = 5
+
+
+def routes(runtime: Runtime) -> Blueprint:
+    """`/sms/twilio` (signed) and `/sms/africastalking/<secret token>`."""
+    blueprint = Blueprint("sms", __name__)
+
+    @blueprint.post("/sms/twilio")
+    def twilio() -> Response:
+        answer(runtime, runtime.channel("twilio").inbound(callback(request)))
+        return Response(TWIML, content_type="text/xml; charset=utf-8")
+
+    @blueprint.post("/sms/africastalking/<token>")
+    def africastalking(token: str) -> Response:
+        check_token(token, runtime.settings.callback_tokens)
+        answer(runtime, runtime.channel("africastalking").inbound(callback(request, token)))
+        return Response(status=204)
+
+    return blueprint
+
+
+def answer(runtime: Runtime, inbound: Inbound) -> None:
+    """Obey or help, once for each text: the provider's name for it is the key of the answer."""
+    now = runtime.clock()
+    word = digits(inbound.body).strip().rstrip(".!").upper()
+    with runtime.database.write() as session:
+        homes = households.households_of(session, runtime.vault, inbound.msisdn)
+        locale = homes[0].locale if homes else "ar-MA"
+        notice = "stopped" if word in STOP else "sms_help"
+        if word in STOP or word in START:
+            households.suspend(session, runtime.vault, inbound.msisdn, now if word in STOP else None)
+        if _may_answer(runtime, inbound.msisdn):
+            runtime.teller.reply(session, notice, locale, inbound.msisdn,
+                                 f"{inbound.provider}:{inbound.provider_id}"[:64], now)
+
+
+def _may_answer(runtime: Runtime, msisdn: str) -> bool:
+    key = "sms:answers:" + runtime.vault.blind(msisdn, "sms.answers").hex()
+    answers = int(runtime.redis.incr(key))
+    if answers == 1:
+        runtime.redis.expire(key, 86_400)
+    return answers <= ANSWERS_A_DAY

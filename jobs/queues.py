@@ -1,0 +1,69 @@
+"""Queues: what a worker may do when the alarm rings.
+
+Whoever can write to Redis could name any function of Python in a job, and RQ would call it, JSON or not.
+Here a job can only name one of `JOBS`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from gateway.runtime import Runtime
+from jobs import deliver, letters, relay, sweep
+from jobs.alarm import QUEUES
+
+log = logging.getLogger(__name__)
+
+JOBS: dict[str, Callable[..., object]] = {
+    "relay": relay.relay,
+    "sweep": sweep.sweep,
+    "deliver": deliver.deliver,
+    "print_letters": letters.print_letters,
+}
+
+
+class JobFailed(Exception):
+    """What Redis is told of a failed job: the kind of error. Its words go to the log, struck of what is personal."""
+
+
+class HouseJob(Job):
+    """A job that can only be one of `JOBS`, and that calls nobody back."""
+
+    runtime: Runtime
+
+    @property
+    def func(self) -> Callable[..., object] | None:
+        """The function, with the runtime in its hand."""
+        if self.instance is not None or self.func_name not in JOBS:
+            raise JobFailed("not a job of this house")
+        return partial(_run, JOBS[self.func_name], self.runtime)
+
+    def restore(self, raw_data: Any) -> Any:
+        """As RQ does, without the callbacks and webhooks that a stranger may have written."""
+        restored = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        return restored
+
+
+def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> SimpleWorker:
+    """A worker that runs jobs in its own process: a fork for each would load the house again each time."""
+    house_job = type("HouseJob", (HouseJob,), {"runtime": runtime})
+    queues = [Queue(name, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job) for name in names]
+    return SimpleWorker(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
+                        log_job_description=False)
+
+
+def _run(job: Callable[..., object], runtime: Runtime, *arguments: Any) -> object:
+    try:
+        return job(runtime, *arguments)
+    except Exception as error:
+        log.exception("job %s failed", job.__name__)
+        raise JobFailed(type(error).__name__) from None

@@ -1,0 +1,32 @@
+"""Worker: the process that does the jobs."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis.exceptions import RedisError
+
+from gateway import logs
+from gateway.runtime import Runtime
+from gateway.settings import Settings
+from jobs.queues import worker
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """`python -m jobs.worker`. A lost Redis is waited for, not died of."""
+    logs.set_up()
+    runtime = Runtime.open(Settings.load())
+    while True:
+        try:
+            worker(runtime).work(logging_level="WARNING")
+            return
+        except RedisError as error:
+            log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

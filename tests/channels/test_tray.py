@@ -1,0 +1,200 @@
+"""The tray through a printing day: laid, kept or lost in a crash, posted."""
+
+import csv
+import json
+import stat
+from datetime import date
+
+import pytest
+from pypdf import PdfReader
+
+from channels.letter.page import Letter, Unprintable
+from channels.letter.tray import AlreadyKept, NoSuchLetter, NoSuchRun, Tray
+
+PRINTED = date(2026, 11, 21)
+POSTED = date(2026, 11, 23)
+TEXT = """
+== title
+L’indice de votre ménage
+
+== body
+Votre indice est 9,4871236.
+
+== pin
+Code secret
+{pin}
+Gardez-le.
+"""
+PINS = {"580000010": "428517", "580000021": "907436", "580000032": "615382"}
+
+
+def some_letters(*addresses: tuple[str, ...]) -> list[Letter]:
+    addresses = addresses or (("Mme Zineb ALAOUI", "Douar Aït Zineb", "45000 OUARZAZATE"),) * 3
+    return [
+        Letter(number, f"household-{number[-3:]}", address, ("fr-MA",), {"fr-MA": TEXT}, "*580#", pin)
+        for (number, pin), address in zip(PINS.items(), addresses, strict=False)
+    ]
+
+
+@pytest.fixture
+def tray(tmp_path):
+    return Tray(tmp_path / "tray")
+
+
+def a_kept_run(tray: Tray, letters: list[Letter] | None = None) -> None:
+    tray.lay("r1", letters or some_letters(), PRINTED)
+    tray.keep("r1")
+
+
+def modes(tray: Tray) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in [tray.root, *tray.root.rglob("*")]}
+
+
+def test_the_tray_is_for_the_service_alone(tmp_path):
+    root = tmp_path / "tray"
+    root.mkdir(mode=0o755)
+    tray = Tray(root)
+    a_kept_run(tray)
+    tray.post("r1", POSTED, ["580000010"])
+    assert modes(tray) == {
+        "tray": 0o700, "r1": 0o700, "letters.pdf": 0o600, "manifest.csv": 0o600, "manifest.json": 0o600,
+    }
+
+
+def test_a_run_is_one_file_to_print_and_a_manifest_of_it(tray):
+    a_kept_run(tray)
+    (run,) = tray.runs()
+    assert (run.name, run.printed_on, run.state, run.pages) == ("r1", PRINTED, "printed", 3)
+    assert len(PdfReader(run.path / "letters.pdf").pages) == 3
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["letters"][1] == {
+        "number": "580000021", "token": "household-021", "pages": 1,
+        "address": "Mme Zineb ALAOUI, Douar Aït Zineb, 45000 OUARZAZATE", "state": "printed", "posted_on": None,
+    }
+    with (run.path / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == list(PINS)
+    assert rows[0]["address"] == "Mme Zineb ALAOUI, Douar Aït Zineb, 45000 OUARZAZATE"
+    assert (run.path / "manifest.csv").read_bytes().count(b"\r\n") == 4
+
+
+def test_a_pin_is_on_its_sheet_and_nowhere_else(tray):
+    a_kept_run(tray)
+    (run,) = tray.runs()
+    sheets = [page.extract_text() for page in PdfReader(run.path / "letters.pdf").pages]
+    assert [pin in sheet for pin, sheet in zip(PINS.values(), sheets, strict=True)] == [True, True, True]
+    for file in ("manifest.json", "manifest.csv"):
+        assert not any(pin in (run.path / file).read_text() for pin in PINS.values())
+    assert not any(pin in repr(run) for pin in PINS.values())
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(\"x\")", "+1", "-1", "@SUM(A1)"])
+def test_no_name_becomes_a_formula_in_a_spreadsheet(tray, name):
+    a_kept_run(tray, some_letters((name, '12, rue "des Roses"')))
+    (run,) = tray.runs()
+    with (run.path / "manifest.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["address"] == f'\'{name}, 12, rue "des Roses"'
+    assert run.letters[0].address == f'{name}, 12, rue "des Roses"'
+
+
+def test_the_manifest_holds_the_address_as_the_sheet_shows_it(tray):
+    a_kept_run(tray, some_letters(("\u202eZineb\n ALAOUI", "", "45000\tOUARZAZATE")))
+    assert tray.runs()[0].letters[0].address == "Zineb ALAOUI, 45000 OUARZAZATE"
+
+
+def test_a_run_laid_before_a_crash_is_found_and_can_be_kept(tray):
+    tray.lay("r1", some_letters(), PRINTED)
+    after = Tray(tray.root)
+    assert (after.unfinished(), after.runs()) == (["r1"], [])
+    after.keep("r1")
+    after.keep("r1")
+    assert (after.unfinished(), [run.name for run in after.runs()]) == ([], ["r1"])
+
+
+def test_a_run_laid_before_a_crash_can_be_discarded_and_its_pins_are_gone(tray):
+    tray.lay("r1", some_letters(), PRINTED)
+    tray.discard("r1")
+    tray.discard("r1")
+    assert list(tray.root.iterdir()) == []
+    with pytest.raises(NoSuchRun):
+        tray.keep("r1")
+
+
+def test_a_run_laid_again_after_a_crash_takes_the_place_of_the_first(tray):
+    tray.lay("r1", some_letters(), PRINTED)
+    (tray.root / "r1.part" / "manifest.json").unlink()
+    tray.lay("r1", some_letters()[:1], PRINTED)
+    tray.keep("r1")
+    assert [entry.number for entry in tray.runs()[0].letters] == ["580000010"]
+
+
+def test_a_kept_run_is_neither_printed_over_nor_discarded(tray):
+    a_kept_run(tray)
+    with pytest.raises(AlreadyKept):
+        tray.lay("r1", some_letters()[:1], PRINTED)
+    tray.discard("r1")
+    assert len(tray.runs()[0].letters) == 3
+
+
+def test_a_run_that_cannot_be_printed_leaves_nothing_behind(tray):
+    with pytest.raises(Unprintable, match="580000021"):
+        tray.lay("r1", some_letters(("Mme Zineb ALAOUI",), (" ",)), PRINTED)
+    with pytest.raises(ValueError, match="two letters have the same number"):
+        tray.lay("r1", some_letters()[:1] * 2, PRINTED)
+    assert list(tray.root.iterdir()) == []
+
+
+def test_the_sheets_are_removed_once_all_letters_are_posted_and_not_before(tray):
+    a_kept_run(tray)
+    some = tray.post("r1", POSTED, ["580000010", "580000032"])
+    assert [entry.state for entry in some.letters] == ["posted", "printed", "posted"]
+    assert (some.state, (some.path / "letters.pdf").exists()) == ("printed", True)
+    every = tray.post("r1", date(2026, 11, 24))
+    assert [entry.posted_on for entry in every.letters] == [POSTED, date(2026, 11, 24), POSTED]
+    assert (every.state, (every.path / "letters.pdf").exists()) == ("posted", False)
+    assert tray.runs() == [every]
+    assert not any(pin.encode() in file.read_bytes() for file in every.path.iterdir() for pin in PINS.values())
+
+
+def test_posting_twice_changes_nothing(tray):
+    a_kept_run(tray)
+    first = tray.post("r1", POSTED)
+    files = {file.name: file.read_bytes() for file in first.path.iterdir()}
+    assert tray.post("r1", date(2026, 12, 1)) == first
+    assert {file.name: file.read_bytes() for file in first.path.iterdir()} == files
+    with (first.path / "manifest.csv").open(newline="") as file:
+        assert {(row["state"], row["posted_on"]) for row in csv.DictReader(file)} == {("posted", "2026-11-23")}
+
+
+def test_posting_after_a_crash_ends_what_the_first_began(tray):
+    a_kept_run(tray)
+    run = tray.runs()[0]
+    sheets, table = (run.path / "letters.pdf").read_bytes(), (run.path / "manifest.csv").read_bytes()
+    tray.post("r1", POSTED)
+    # As it stands when the power goes between the record and the rest.
+    (run.path / "letters.pdf").write_bytes(sheets)
+    (run.path / "manifest.csv").write_bytes(table)
+    tray.post("r1", POSTED)
+    assert not (run.path / "letters.pdf").exists()
+    assert b"posted,2026-11-23" in (run.path / "manifest.csv").read_bytes()
+
+
+def test_posting_what_is_not_there_records_nothing(tray):
+    a_kept_run(tray)
+    with pytest.raises(NoSuchLetter, match="580000099"):
+        tray.post("r1", POSTED, ["580000010", "580000099"])
+    assert {entry.state for entry in tray.runs()[0].letters} == {"printed"}
+    with pytest.raises(NoSuchRun):
+        tray.post("r2", POSTED)
+    tray.lay("r2", some_letters(), PRINTED)
+    with pytest.raises(NoSuchRun):
+        tray.post("r2", POSTED)
+
+
+@pytest.mark.parametrize("name", ["../r1", "", "r1.part", "/etc", "a/b", ".."])
+def test_the_name_of_a_run_never_leads_out_of_the_tray(tray, name):
+    for step in (lambda: tray.lay(name, some_letters(), PRINTED), lambda: tray.keep(name),
+                 lambda: tray.discard(name), lambda: tray.post(name, POSTED)):
+        with pytest.raises(ValueError, match="a run's name is"):
+            step()

