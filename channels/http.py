@@ -83,7 +83,7 @@ class Http:
         else:
             try:
                 return self._exchange(request)
-            except _NotConnectedError as error:
+            except _NotConnected as error:
                 fault = Unavailable(error.code)
             except (ReadTimeout, ReadTimeoutError):
                 fault = Unknown("read_timeout")
@@ -95,7 +95,7 @@ class Http:
         # requests hands urllib3's own type on, though its signature names only types without a total.
         timeout: Any = self._timeout
         with self._adapter.send(request, stream=True, timeout=timeout) as response:
-            body = response.raw.read(LONGEST_ANSWER)
+            body = response.raw.read(LONGEST_ANSWER, decode_content=True)
             return Answer(response.status_code, response.headers, body.decode(errors="replace"))
 
 
@@ -123,7 +123,7 @@ def retry_after_s(answer: Answer) -> float:
     return min(max(seconds, 1.0), LONGEST_WAIT_S)
 
 
-class _NotConnectedError(Exception):
+class _NotConnected(Exception):
     """No connection was made, so nothing was sent. Neither requests nor urllib3 translates it."""
 
     def __init__(self, code: str) -> None:
@@ -146,7 +146,7 @@ def _connected(connect: Callable[[], None]) -> None:
         code = "not_connected"
     else:
         return
-    raise _NotConnectedError(code)
+    raise _NotConnected(code)
 
 
 class _UntilDeadline(io.RawIOBase):

@@ -43,7 +43,7 @@ FAULTS: dict[str, dict[str, Any]] = {
                        "early_receipts": 0.05, "delay_s": 0.05},
 }
 # An hour of patience would be right in service; a tour has a minute.
-HASTE = {"LEASE_S": "15", "RECONCILE_AFTER_S": "3", "UNKNOWN_FOR_S": "20"}
+HASTE = {"LEASE_S": "12", "RECONCILE_AFTER_S": "2", "UNKNOWN_FOR_S": "10"}
 
 
 @dataclass

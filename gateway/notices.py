@@ -7,12 +7,13 @@ failed for good, a letter as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import outbox
@@ -40,7 +41,10 @@ class Teller:
 
     def tell(self, session: Session, events: Iterable[Event], now: datetime) -> int:
         """Post what these events call for. Returns how many messages are new."""
-        drafts = [draft for event in events for draft in self._drafts(session, event, now)]
+        events = list(events)
+        assigned = [event for event in events if isinstance(event, IndexAssigned)]
+        drafts = self._assigned(session, assigned, now)
+        drafts += [draft for event in events for draft in self._confirmation(session, event)]
         letters = [draft for draft in drafts if draft.medium == "letter"]
         texts = [draft for draft in drafts if draft.medium == "sms"]
         return (outbox.post(session, self.vault, letters, now)
@@ -59,8 +63,8 @@ class Teller:
             if settlement.medium == "sms":
                 outbox.cancel(session, settlement.household_id, settlement.notice, settlement.subject, "letter", now)
         elif settlement.state == "failed" and settlement.medium == "sms":
-            home = session.get_one(Household, settlement.household_id)
-            outbox.post(session, self.vault, [self._letter(session, home, score_id, now)], now)
+            event = IndexAssigned(settlement.household_id, score_id)
+            outbox.post(session, self.vault, self._assigned(session, [event], now, by_post=True), now)
 
     def send_pin(self, session: Session, home: Household, now: datetime) -> bool:
         """Post a letter with a new PIN; one a day at most. False when one is on its way already."""
@@ -76,27 +80,32 @@ class Teller:
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
                                                 self.words.about(notice).policy)], now)
 
-    def _drafts(self, session: Session, event: Event, now: datetime) -> list[Draft]:
-        match event:
-            case IndexAssigned(household_id, score_id):
-                home = session.get_one(Household, household_id)
-                msisdn = households.texted_at(session, self.vault, household_id)
-                if msisdn is None:
-                    return [self._letter(session, home, score_id, now)]
-                return [self._text(home, "index_assigned", str(score_id), msisdn, self._index_facts(
-                    session, score_id, now))]
-            case ReviewAsked(household_id, review_id, number, answer_by):
-                return self._confirmation(session, household_id, "review_received", review_id,
-                                          {"number": number, "answer_by": answer_by})
-            case ComplaintReceived(household_id, complaint_id, number):
-                return self._confirmation(session, household_id, "complaint_received", complaint_id,
-                                          {"number": number})
+    def _assigned(self, session: Session, events: Sequence[IndexAssigned], now: datetime, *,
+                  by_post: bool = False) -> list[Draft]:
+        """A text or a letter a household; what they are made of is fetched for all at once."""
+        ids = [event.household_id for event in events]
+        homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
+        telephones = {} if by_post else households.texted_at(session, self.vault, ids)
+        facts = self._index_facts(session, [event.score_id for event in events], now)
+        drafts = []
+        for event in events:
+            home, subject, told = homes[event.household_id], str(event.score_id), facts[event.score_id]
+            msisdn = telephones.get(home.id)
+            drafts.append(self._text(home, "index_assigned", subject, msisdn, told) if msisdn
+                          else self._paper(home, "index_assigned", subject, outbox.new_reference(), told))
+        return drafts
 
-    def _confirmation(self, session: Session, household_id: UUID | None, notice: str, subject: UUID,
-                      facts: Mapping[str, object]) -> list[Draft]:
+    def _confirmation(self, session: Session, event: Event) -> list[Draft]:
         """A text that repeats a number just told; where there is no telephone on file, the call was enough."""
+        match event:
+            case ReviewAsked(household_id, review_id, number, answer_by):
+                notice, subject, facts = "review_received", review_id, {"number": number, "answer_by": answer_by}
+            case ComplaintReceived(household_id, complaint_id, number):
+                notice, subject, facts = "complaint_received", complaint_id, {"number": number}
+            case IndexAssigned():
+                return []
         home = session.get(Household, household_id) if household_id else None
-        msisdn = households.texted_at(session, self.vault, home.id) if home else None
+        msisdn = households.texted_at(session, self.vault, [home.id]).get(home.id) if home else None
         return [self._text(home, notice, str(subject), msisdn, facts)] if home and msisdn else []
 
     def _text(self, home: Household, notice: str, subject: str, msisdn: str, facts: Mapping[str, object]) -> Draft:
@@ -105,10 +114,6 @@ class Teller:
                                  **facts)
         return Draft(home.id, notice, subject, "sms", home.locale, reference, msisdn, body,
                      self.words.about(notice).policy)
-
-    def _letter(self, session: Session, home: Household, score_id: UUID, now: datetime) -> Draft:
-        facts = self._index_facts(session, score_id, now)
-        return self._paper(home, "index_assigned", str(score_id), outbox.new_reference(), facts)
 
     def _paper(self, home: Household, notice: str, subject: str, reference: str,
                facts: Mapping[str, object]) -> Draft:
@@ -119,13 +124,15 @@ class Teller:
         return Draft(home.id, notice, subject, "letter", home.locale, reference, json.dumps(lines),
                      json.dumps(documents), self.words.about(notice).policy)
 
-    def _index_facts(self, session: Session, score_id: UUID, now: datetime) -> dict[str, object]:
+    def _index_facts(self, session: Session, score_ids: Sequence[UUID], now: datetime) -> dict[UUID, dict[str, object]]:
         today = now.astimezone(CASABLANCA).date()
-        programmes = [{"key": decision.programme, "below": decision.below, "threshold": decision.threshold,
-                       "eligible": decision.eligible} for decision in score.decisions(session, score_id)
-                      if decision.below is not None]
-        return {"programmes": programmes, "review_until": last_day(today), "today": today,
-                "index": session.get_one(score.IndexScore, score_id).value}
+        decided = score.decisions(session, score_ids)
+        scores = session.scalars(sa.select(score.IndexScore).where(score.IndexScore.id.in_(score_ids)))
+        return {found.id: {
+            "index": found.value, "today": today, "review_until": last_day(today),
+            "programmes": [{"key": decision.programme, "below": decision.below, "threshold": decision.threshold}
+                           for decision in decided[found.id] if decision.below is not None],
+        } for found in scores}
 
 
 def awake(now: datetime, quiet: QuietHours) -> datetime:

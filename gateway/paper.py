@@ -11,7 +11,7 @@ import logging
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from channels.letter.page import Letter
+from channels.letter.page import Letter, Unprintable, check
 from channels.letter.tray import NoSuchRun
 from gateway import outbox
 from gateway.dialogue.access import IssuedPin, keep_pins
@@ -21,12 +21,13 @@ from gateway.words import LOCALES
 
 log = logging.getLogger(__name__)
 
-A_RUN = 500
+# A PDF of a hundred sheets takes some 230 MB to make, one of five hundred 800.
+A_RUN = 100
 CASABLANCA = ZoneInfo("Africa/Casablanca")
 
 
 def print_due(runtime: Runtime) -> int:
-    """Print one run of the letters that are due. Returns how many sheets lie in the tray.
+    """Print one run of the letters that are due. Returns how many were taken.
 
     The new PINs are committed with the letters' state; the run's folder takes its final name after that, so
     that a sheet whose PIN does not work is never posted. `recover` ends what a crash left between the two.
@@ -38,22 +39,23 @@ def print_due(runtime: Runtime) -> int:
         papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN)
     if not papers:
         return 0
-    windowed = [paper for paper in papers if any(line.strip() for line in json.loads(paper.lines))]
-    issued = [IssuedPin.new(runtime.vault, paper.household_id) for paper in windowed]
-    letters = [_letter(runtime, paper, one.pin) for paper, one in zip(windowed, issued, strict=True)]
-    runtime.tray.lay(run, letters, now.astimezone(CASABLANCA).date())
+    issued = [IssuedPin.new(runtime.vault, paper.household_id) for paper in papers]
+    letters = {paper.id: _letter(runtime, paper, one.pin) for paper, one in zip(papers, issued, strict=True)}
+    refused = {message_id for message_id, letter in letters.items() if not _printable(letter)}
+    sheets = [letter for message_id, letter in letters.items() if message_id not in refused]
+    if sheets:
+        runtime.tray.lay(run, sheets, now.astimezone(CASABLANCA).date())
     with runtime.database.write() as session:
-        ours = outbox.printed(session, run, now, {paper.id for paper in papers} - {paper.id for paper in windowed})
+        ours = outbox.printed(session, run, now, refused)
         if ours:
             keep_pins(session, runtime.vault, issued, now)
     if not ours:
         log.error("a run took longer than its lease and was printed again by another worker: it is thrown away")
         runtime.tray.discard(run)
         return 0
-    runtime.tray.keep(run)
-    if len(windowed) < len(papers):
-        log.error("%d letters have no address and wait at their centre", len(papers) - len(windowed))
-    return len(windowed)
+    if sheets:
+        runtime.tray.keep(run)
+    return len(papers)
 
 
 def recover(runtime: Runtime) -> None:
@@ -83,6 +85,16 @@ def post(runtime: Runtime, run: str, day: date | None = None) -> int:
             runtime.teller.heard(session, settlement, now)
     runtime.tray.post(run, posted_on)
     return len(settlements)
+
+
+def _printable(letter: Letter) -> bool:
+    """A letter that cannot be printed has failed and is listed; the run goes on without it."""
+    try:
+        check(letter)
+    except Unprintable as error:
+        log.error("a letter cannot be printed and must be handed over at its centre: %s", error.reason)
+        return False
+    return True
 
 
 def _letter(runtime: Runtime, paper: Paper, pin: str) -> Letter:

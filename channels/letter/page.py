@@ -199,6 +199,7 @@ def _laid_out(letter: Letter) -> dict[str, Any]:
         raise Unprintable(letter.number, "its PIN has not six digits")
     documents = {locale: _document(letter, locale) for locale in letter.order}
     panels = {locale: read.pin for locale, read in documents.items() if read.pin}
+    tables = {locale: read.table for locale, read in documents.items() if read.table}
     if letter.pin and not panels:
         raise Unprintable(letter.number, "it has a PIN and no text has a panel for it")
     if not any(read.title for read in documents.values()):
@@ -209,7 +210,7 @@ def _laid_out(letter: Letter) -> dict[str, Any]:
         "service_code": letter.service_code,
         "qr": _qr(letter.number),
         "address": [{"rtl": _is_rtl(line), "spans": _spans(line)} for line in address_of(letter)],
-        "table": _table(letter.number, {locale: read.table for locale, read in documents.items() if read.table}),
+        "table": _table(letter.number, tables),
         "pin": letter.pin,
         "panels": [
             {**_language(locale), "before": _spans(before), "after": _spans(after)}

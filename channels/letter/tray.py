@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Run:
-    """One batch of letters, in the order of its sheets. The directory `path` holds the sheets and the manifest."""
+    """One batch of letters, in the order of its sheets. `path` is the directory of sheets and manifest."""
 
     name: str
     printed_on: date

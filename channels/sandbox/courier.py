@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,7 +54,7 @@ class Courier:
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._closed = False
-        self._now: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._now: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         for work in (self._watch, *[self._work] * WORKERS):
             Thread(target=work, name="courier", daemon=True).start()
 
@@ -102,7 +101,7 @@ class Courier:
             self._closed = True
             self._changed.notify()
         for _ in range(WORKERS):
-            self._now.put(sys.exit)
+            self._now.put(None)
         self._http.clear()
 
     def _watch(self) -> None:
@@ -115,8 +114,7 @@ class Courier:
                     self._changed.wait(wait_s)
 
     def _work(self) -> None:
-        while True:
-            act = self._now.get()
+        while act := self._now.get():
             try:
                 act()
             except Exception as error:

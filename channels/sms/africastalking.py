@@ -87,7 +87,7 @@ class AfricasTalkingSms:
             raise _refused(answer)
         return _accepted(answer)
 
-    def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:  # noqa: ARG002
+    def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
         """Always raises `Unknown`: there is no list of what was sent to ask."""
         raise Unknown("no_query")
 

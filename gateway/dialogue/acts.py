@@ -83,8 +83,9 @@ class Performer:
             due = home.registered_on + TOLD_WITHIN
             return Outcome("none", {"due": due}) if self._today() <= due else Outcome("late")
         told = score.notified(self.session, current.id)
+        judged = score.decisions(self.session, [current.id])[current.id]
         programmes = [{"key": decision.programme, "below": decision.below}
-                      for decision in score.decisions(self.session, current.id) if decision.below is not None]
+                      for decision in judged if decision.below is not None]
         return Outcome("ok", {"index": current.value, "programmes": programmes,
                               "last_day": review.last_day(told.notified_on) if told else None})
 

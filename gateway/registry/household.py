@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -85,13 +86,14 @@ def households_of(session: Session, vault: Vault, msisdn: str) -> list[Household
     return found if len(found) <= SHARED_BY_AT_MOST else []
 
 
-def texted_at(session: Session, vault: Vault, household_id: UUID) -> str | None:
-    """The first mobile number that agreed to texts and has not stopped them (E.164), or None."""
-    contact = session.scalar(
-        sa.select(Contact).where(Contact.household_id == household_id, Contact.kind == "mobile",
-                                 Contact.consent, Contact.suspended_at.is_(None))
-        .order_by(Contact.position).limit(1))
-    return vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id) if contact else None
+def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Each household's first mobile number that agreed to texts and has not stopped them (E.164)."""
+    contacts = session.scalars(
+        sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile",
+                                 Contact.consent, Contact.suspended_at.is_(None)).order_by(Contact.position.desc()))
+    first = {contact.household_id: contact for contact in contacts}
+    return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
+            for household_id, contact in first.items()}
 
 
 def suspend(session: Session, vault: Vault, msisdn: str, now: datetime | None) -> int:

@@ -158,7 +158,7 @@ class Intake:
 
 def _same(session: Session, previous: IndexScore, value: Decimal, decided: Sequence[Decision]) -> bool:
     """A change that moves neither the index nor a decision is not news: the clock of the review goes on."""
-    before = {(d.programme, d.below, d.eligible) for d in score.decisions(session, previous.id)}
+    before = {(d.programme, d.below, d.eligible) for d in score.decisions(session, [previous.id])[previous.id]}
     return previous.value == value and before == {(d.programme, d.below, d.eligible) for d in decided}
 
 

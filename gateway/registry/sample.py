@@ -108,7 +108,8 @@ COVER: Weights = {"amo_tadamon": 45, "none": 28, "other": 27}
 # without consent.
 REACHED: Weights = {"mobile": 80, "shared": 3, "landline": 3, "withheld": 2, "none": 12}
 # Ranges that the operators have opened (ANRT's numbering plan); providers refuse the others.
-MOBILES = ("600", "613", "622", "636", "648", "650", "661", "662", "667", "670", "677", "690", "701", "708", "770", "777")
+MOBILES = ("600", "613", "622", "636", "648", "650", "661", "662", "667", "670", "677", "690", "701", "708", "770",
+           "777")
 LANDLINES = ("522", "523", "524", "528", "535", "536", "537", "539")
 EASTERN = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 WRITINGS: tuple[Callable[[str], str], ...] = (

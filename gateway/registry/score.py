@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -75,10 +76,13 @@ def latest(session: Session, household_id: UUID) -> IndexScore | None:
                           .order_by(IndexScore.computed_at.desc(), IndexScore.id.desc()).limit(1))
 
 
-def decisions(session: Session, score_id: UUID) -> list[ProgrammeDecision]:
-    """How each programme judged this score."""
-    return list(session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.score_id == score_id)
-                                .order_by(ProgrammeDecision.programme.desc())))
+def decisions(session: Session, score_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
+    """How each programme judged each of these scores, the highest limit first."""
+    judged: dict[UUID, list[ProgrammeDecision]] = {score_id: [] for score_id in score_ids}
+    for decision in session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.score_id.in_(score_ids))
+                                    .order_by(ProgrammeDecision.threshold.desc(), ProgrammeDecision.programme)):
+        judged[decision.score_id].append(decision)
+    return judged
 
 
 def notified(session: Session, score_id: UUID) -> Notification | None:

@@ -165,6 +165,8 @@ TWILIO = Provider(
         ("a long text that came as base64", texted(base64.b64encode(LONG.encode()).decode(), NumSegments="2"),
          Inbound("twilio", SID, MSISDN, LONG)),
         ("a word that could be base64", texted("MERCI123"), Inbound("twilio", SID, MSISDN, "MERCI123")),
+        ("a long text that is none once decoded", texted(base64.b64encode(b"\x00" * 90).decode()),
+         Inbound("twilio", SID, MSISDN, "A" * 120)),
         ("a word that is base64", texted("TUVSQ0k="), Inbound("twilio", SID, MSISDN, "TUVSQ0k=")),
         ("a long run of letters", texted("ABCD" * 30), Inbound("twilio", SID, MSISDN, "ABCD" * 30)),
     ],
