@@ -36,7 +36,7 @@ LONGEST_ANSWER = 1 << 20
 LONGEST_WAIT_S = 3600.0
 
 # What reading an answer of unexpected shape may raise.
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 # Its warnings quote whole addresses, and a listing at a provider has the person's number in the query.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -118,7 +118,7 @@ def retry_after_s(answer: Answer) -> float:
     try:
         seconds = float(wish) if re.fullmatch(r"[0-9]{1,20}", wish) else (
             parsedate_to_datetime(wish) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
-    except (*UNREADABLE, OverflowError):
+    except UNREADABLE:
         seconds = 0.0
     return min(max(seconds, 1.0), LONGEST_WAIT_S)
 

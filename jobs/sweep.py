@@ -37,7 +37,7 @@ def _ask(runtime: Runtime) -> None:
     for held, started_at in unsure:
         try:
             found = runtime.channels[held.provider].find(Outbound(held.token, held.msisdn, held.body),
-                                                         started_at - timedelta(seconds=60))
+                                                         started_at)
         except Unknown:
             continue
         with runtime.database.write() as session:

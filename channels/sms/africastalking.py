@@ -134,7 +134,7 @@ def _accepted(answer: http.Answer) -> Accepted:
         code = int(recipients[0]["statusCode"]) if recipients else CODES[data["Message"]]
         provider_id = recipients[0]["messageId"] if recipients else ""
         kind = STATUSES[code][1]
-    except (*http.UNREADABLE, OverflowError):
+    except http.UNREADABLE:
         raise Unknown("unreadable") from None
     if kind is Rejected:
         raise Rejected(str(code), opted_out=code == OPTED_OUT)

@@ -8,15 +8,14 @@ import json
 import logging
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
-from twilio.base.exceptions import TwilioException  # type: ignore[import-untyped]
-from twilio.http import HttpClient  # type: ignore[import-untyped]
-from twilio.http.response import Response  # type: ignore[import-untyped]
-from twilio.request_validator import SIGNATURE_HEADER, RequestValidator  # type: ignore[import-untyped]
-from twilio.rest import Client  # type: ignore[import-untyped]
+from twilio.base.exceptions import TwilioException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
+from twilio.rest import Client
 
 from channels import http
 from channels.base import (
@@ -109,7 +108,7 @@ class TwilioSms:
             recent = [one for one in listed if one.date_created is None or one.date_created >= since]
             if any(not one.body for one in recent):
                 raise Unknown("body_withheld")
-            same = [one.sid for one in recent if one.body.split() == message.body.split()]
+            same = [one.sid for one in recent if one.sid and (one.body or "").split() == message.body.split()]
         except SendError as error:
             raise Unknown(error.code) from None
         except (TwilioException, *http.UNREADABLE):
@@ -168,8 +167,10 @@ class _Transport(HttpClient):  # type: ignore[misc]
         self._base_url = base_url
         self._http = client
 
-    def request(self, method: str, uri: str, params: Any = None, data: Any = None, headers: Any = None,
-                auth: Any = None, **_: Any) -> Response:
+    def request(self, method: str, uri: str, params: dict[str, object] | None = None,
+                data: dict[str, object] | None = None, headers: dict[str, str] | None = None,
+                auth: tuple[str, str] | None = None, timeout: float | None = None,
+                allow_redirects: bool = False) -> Response:
         address = urlsplit(uri)
         query = f"?{address.query}" if address.query else ""
         answer = self._http.call(method, f"{self._base_url}{address.path}{query}",

@@ -54,7 +54,7 @@ def test_a_status_alone_burns_no_message(status, kind):
 
 def test_an_answer_that_comes_slowly_but_in_time_is_whole():
     with Stub() as stub:
-        stub.does(drips(Reply(200, "تم", "text/plain")))
+        stub.does(drips(Reply(200, "تم", "text/plain"), at_once=40))
         answer = Http(deadline_s=9.0).call("GET", stub.url)
     assert (answer.status, answer.text) == (200, "تم")
 

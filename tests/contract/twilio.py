@@ -107,6 +107,7 @@ REFUSALS: list[tuple[str, Reply, SendError]] = [
     ("no such account", legacy(404, 20404), Misconfigured("20404")),
     ("forbidden with a code of tomorrow", legacy(403, 29998), Misconfigured("29998")),
     ("a firewall's page", Reply(403, "<html>Blocked</html>", "text/html"), Misconfigured("http_403")),
+    ("a code without end", Reply(400, '{"code": 1e999}'), Misconfigured("http_400")),
     ("too fast", legacy(429, 20429), Throttled("20429", retry_after_s=1.0)),
     ("too fast, wait 7 s", legacy(429, 20429, **{"Retry-After": "7"}), Throttled("20429", retry_after_s=7.0)),
     ("too fast, without a body", Reply(429, "", "text/plain"), Throttled("http_429", retry_after_s=1.0)),
