@@ -1,10 +1,10 @@
-"""Deliver: claim, send, settle. Many sends are in flight; each is settled as it ends."""
+"""Deliver: claim, send, settle. Many sends are in flight; a slow one holds up its own place and no other."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,43 +12,58 @@ from channels.base import Accepted, Misconfigured, Outbound, SendError, Unknown
 from gateway import outbox
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
-from jobs.relay import BATCH
 
 log = logging.getLogger(__name__)
 
-# A whole batch at once, so that the lease need only outlast one time limit.
-IN_FLIGHT = BATCH
+# Sends in flight. A claim is made only for a free place, so that a lease need only outlast one time limit.
+WINDOW = 50
+# Places are filled again by this many, or the database would be asked for every single text.
+REFILL = 10
+
+Result = tuple[Claim, Accepted | SendError]
 
 
 def deliver(runtime: Runtime, ids: list[str]) -> int:
     """Send those of these messages that are still due. Returns how many were claimed."""
+    waiting = [UUID(written) for written in reversed(ids)]
+    flying: set[Future[Result]] = set()
+    claimed = 0
+    with ThreadPoolExecutor(WINDOW) as pool:
+        while waiting or flying:
+            while waiting and len(flying) <= WINDOW - REFILL:
+                claims = _claim(runtime, [waiting.pop() for _ in range(min(WINDOW - len(flying), len(waiting)))])
+                flying |= {pool.submit(_send, runtime, held) for held in claims}
+                claimed += len(claims)
+            ended, flying = wait(flying, return_when=FIRST_COMPLETED)
+            _settle(runtime, [send.result() for send in ended])
+    return claimed
+
+
+def _claim(runtime: Runtime, ids: list[UUID]) -> list[Claim]:
     lease = timedelta(seconds=runtime.settings.lease_s)
     with runtime.database.write() as session:
-        claims = outbox.claim(session, runtime.vault, map(UUID, ids), runtime.choose, runtime.clock(), lease)
-    for held, result in _sent(runtime, claims):
+        return outbox.claim(session, runtime.vault, ids, runtime.choose, runtime.clock(), lease)
+
+
+def _send(runtime: Runtime, held: Claim) -> Result:
+    try:
+        return held, runtime.channels[held.provider].send(Outbound(held.token, held.msisdn, held.body))
+    except SendError as error:
+        return held, error
+    except Exception as error:
+        log.exception("a send by %s ended in no known way", held.provider)
+        return held, Unknown(type(error).__name__)
+
+
+def _settle(runtime: Runtime, results: Iterable[Result]) -> None:
+    results = list(results)
+    for held, result in results:
         if isinstance(result, SendError):
             runtime.count("send_errors", provider=held.provider, kind=type(result).__name__, code=result.code[:40])
         if isinstance(result, Misconfigured):
             log.error("%s refuses us (%s): paused, an operator is needed", held.provider, result.code)
             runtime.pause(held.provider)
-        now = runtime.clock()
-        with runtime.database.write() as session:
+    now = runtime.clock()
+    with runtime.database.write() as session:
+        for held, result in results:
             runtime.teller.heard(session, outbox.settle(session, held, result, now), now)
-    return len(claims)
-
-
-def _sent(runtime: Runtime, claims: list[Claim]) -> Iterator[tuple[Claim, Accepted | SendError]]:
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        sends = {pool.submit(_send, runtime, held): held for held in claims}
-        for send in as_completed(sends):
-            yield sends[send], send.result()
-
-
-def _send(runtime: Runtime, held: Claim) -> Accepted | SendError:
-    try:
-        return runtime.channels[held.provider].send(Outbound(held.token, held.msisdn, held.body))
-    except SendError as error:
-        return error
-    except Exception as error:
-        log.exception("a send by %s ended in no known way", held.provider)
-        return Unknown(type(error).__name__)

@@ -6,8 +6,8 @@ from gateway import outbox
 from gateway.runtime import Runtime
 from jobs.alarm import enqueue
 
-BATCH = 50
-BATCHES_A_ROUND = 40
+BATCH = 500
+BATCHES_A_ROUND = 10
 
 
 def relay(runtime: Runtime) -> int:
