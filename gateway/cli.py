@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from gateway import embedded, logs, paper
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import Message
-from gateway.registry.index import CannotCompute, Formula, UnknownTerm, compute, displayed
+from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute, displayed
 from gateway.registry.numbers import spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
@@ -52,12 +53,11 @@ def demo() -> None:
 @main.command()
 @click.option("--households", type=click.IntRange(1), required=True)
 @click.option("--seed", type=int, required=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def sample(households: int, seed: int, out: Path) -> None:
+@click.option("--out", type=click.File("wb"), required=True)
+def sample(households: int, seed: int, out: BinaryIO) -> None:
     """Write an extract of invented households, some with rows that must be refused."""
-    with out.open("wb") as stream:
-        counts = write_sample(stream, households, seed, date.today())  # noqa: DTZ011
-    click.echo(f"{out}: {counts.households} households, {counts.bad} bad rows, {counts.with_mobile} with a mobile")
+    counts = write_sample(out, households, seed, date.today())  # noqa: DTZ011
+    click.echo(f"{out.name}: {counts.households} households, {counts.bad} bad rows, {counts.with_mobile} with a mobile")
 
 
 @main.command(name="import")
@@ -82,9 +82,12 @@ def import_(file: Path, report: Path | None) -> None:
 @click.argument("terms", nargs=-1)
 def index(area: str, region: int, formula: str, as_json: bool, terms: tuple[str, ...]) -> None:
     """Compute an index from the values of its terms, as U19=4 U20=16; a term not given counts 0."""
+    values = dict(_term(term) for term in terms)
+    if len(values) < len(terms):
+        raise click.UsageError("a term is given twice")
     try:
-        result = compute(Formula.load(formula), area, region, dict(_term(term) for term in terms))
-    except (UnknownTerm, CannotCompute) as error:
+        result = compute(Formula.load(formula), area, region, values)
+    except (BadFormula, UnknownTerm, CannotCompute) as error:
         raise click.UsageError(str(error)) from None
     if as_json:
         click.echo(json.dumps({"index": displayed(result.value), "exact": f"{result.value:f}",
@@ -104,16 +107,16 @@ def dial(code: str, caller: str) -> None:
     try:
         call = Call(_settings(), telephone(caller).msisdn, code)
         shown = call.start()
+        click.echo(f"\n{shown.text}\n")
         while not shown.final:
-            click.echo(f"\n{shown.text}\n")
             shown = call.type(click.prompt(">", prompt_suffix=" ", default="", show_default=False))
+            click.echo(f"\n{shown.text}\n")
+        call.hang_up()
     except (NotATelephone, NoAnswer) as error:
         raise click.ClickException(str(error)) from None
     except click.Abort:
-        call.hang_up()
-        return
-    call.hang_up()
-    click.echo(f"\n{shown.text}\n")
+        with suppress(NoAnswer):
+            call.hang_up()
 
 
 @main.command()

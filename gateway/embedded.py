@@ -96,7 +96,7 @@ def house(var: Path, **overrides: str) -> Iterator[House]:
         _until_listening(ports["redis"])
         running.start("operator", python, "-m", "channels.sandbox", "--config", str(var / "operator.json"))
         running.start("web", python, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1",
-                      "--port", str(ports["web"]), "--workers", "1", "--blocking-threads", "8", "--log-level",
+                      "--port", str(ports["web"]), "--workers", "1", "--blocking-threads", "4", "--log-level",
                       "warning", "gateway.app:serve")
         for number in range(1, WORKERS + 1):
             running.start(f"worker{number}", python, "-m", "jobs.worker")

@@ -1,27 +1,48 @@
-"""Logs: one line a fact, and nothing personal in it, whoever wrote the line."""
+"""Logs: one line a fact, and nothing personal in it, whoever wrote the line.
+
+What a person wrote or was told in French cannot be told from our own words: it must not be logged in the first
+place. An exception's words are left out for that reason, and libraries that log what they carry are silenced.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import traceback
+from copy import copy
 from typing import Any
 
-# Longest first: a telephone with its country code, an identifier, a telephone as dialled, a PIN or an index.
 PERSONAL = re.compile(
-    r"\+?(?:00)?212[5-8][0-9]{8}|(?<![0-9])0[5-8][0-9]{8}(?![0-9])|(?<![0-9])[0-9]{9,10}(?![0-9])"
-    r"|(?<![0-9a-fA-F:.-])[0-9]{6}(?![0-9a-fA-F:])|(?<![0-9])[0-9]{1,2}[.,][0-9]{4,}"
-    r"|(?<=/ussd/africastalking/)[\w-]+|(?<=/sms/africastalking/)[\w-]+|(?<=/receipts/africastalking/)[\w-]+"
-    r"|(?:text|input|lastAppResponse|[Bb]ody|message|Digits|apiKey|pin|to|To)=[^\s&]+"
-    r"|[\u0600-\u06ff\u2d30-\u2d7f][\u0600-\u06ff\u2d30-\u2d7f\s،.:*#0-9]*")
-NOISY = ("twilio.http_client", "urllib3", "werkzeug", "rq.worker", "rq.job", "rq.queue", "alembic", "fontTools")
+    r"""
+    # A telephone as people write it: 06 12-34.56.78, +212 (0)6 12 34 56 78, 00212612345678.
+    (?:(?:\+|00)?212|0) [\s.()/-]{0,3} (?:0[\s.()/-]{0,2})? [5-8] (?:[\s.()/-]{0,2}[0-9]){8}
+    # An identifier, a PIN, the number of a household, a request or a letter.
+    | [0-9]{6,}
+    # An index.
+    | [0-9]{1,2}[.,][0-9]{3,}
+    # Whatever is written in Arabic or Tifinagh, with the digits among it.
+    | [\u0600-\u06ff\u2d30-\u2d7f][\u0600-\u06ff\u2d30-\u2d7f\s.:*#0-9]*
+    # The secret part of a callback's address, and the fields of a form.
+    | (?<=/ussd/africastalking/)[\w-]+ | (?<=/sms/africastalking/)[\w-]+ | (?<=/receipts/africastalking/)[\w-]+
+    | (?:text|input|lastAppResponse|[Bb]ody|message|Digits|apiKey|pin|to|To)=[^\s&]+
+    """, re.VERBOSE)
+NOISY = ("twilio.http_client", "urllib3", "werkzeug", "rq.worker", "rq.job", "rq.queue", "alembic", "fontTools",
+         "sqlalchemy", "redis", "psycopg")
 
 
 class Redaction(logging.Formatter):
-    """Formats a record, then strikes out whatever looks like a person: the last line of defence."""
+    """Strikes out of a line whatever looks like a person: the last line of defence."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        """As another formatter may have left the whole exception on the record, work on a copy without it."""
+        record = copy(record)
+        record.exc_text = None
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The message alone is struck, so that the line keeps its own date and time."""
+        record.message = redact(record.message)
+        return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """The path of an exception, without its words: an exception of a library may quote what it was given."""
@@ -38,5 +59,8 @@ def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Redaction("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # A broken log call would print what it was given, past the redaction.
+    logging.raiseExceptions = False
     for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))

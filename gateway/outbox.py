@@ -7,11 +7,12 @@ not list does not happen. Every send has a fence, so that a worker whose lease h
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,12 +21,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from channels.base import Accepted, Misconfigured, Receipt, Rejected, SendError, Throttled, Unknown
 from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
 from gateway.registry.numbers import new_number
-from gateway.vault import Vault
+from gateway.vault import CannotOpen, Vault
+
+log = logging.getLogger(__name__)
 
 # created: due, or waiting for its hour. sending: a worker holds it until its lease ends. unknown: the provider
 # may have it; ask before anything else. cancelled: another medium told the household in the meantime.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
-    "created": frozenset({"sending", "delivered", "cancelled"}),
+    "created": frozenset({"sending", "sent", "delivered", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
     "unknown": frozenset({"created", "sent", "delivered", "failed"}),
     "sent": frozenset({"delivered", "failed"}),
@@ -35,12 +38,22 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
 }
 FINAL = ("delivered", "failed", "cancelled")
 
-# A route that refuses is left for another; after this many sends by any route the household gets a letter.
+# A route that refuses is left for another; after this many refusals by any route the household gets a letter.
+# The waits between them grow fourfold to an hour: a provider that is down for an hour turns nobody to paper.
 SENDS_AT_MOST = 8
-# Operators keep a text for three days; without a receipt by then it has not arrived.
+LONGEST_WAIT = timedelta(hours=1)
+# Operators keep a text for three days; without a receipt by then it has not arrived. Nor do we try for longer.
 SILENT_AFTER = timedelta(hours=72)
 # A due row whose alarm was lost with Redis is put back in the queue after this time.
 ALARM = timedelta(seconds=30)
+
+# What a receipt says of the send it names, and the states in which that is news. A step on the way proves that
+# the provider has the message; a delivery is a delivery, however late.
+NEWS: Mapping[str, tuple[str, ...]] = {
+    "sent": ("created", "sending", "unknown"),
+    "failed": ("sending", "unknown", "sent"),
+    "delivered": ("created", "sending", "unknown", "sent", "failed"),
+}
 
 
 class Message(Base):
@@ -139,6 +152,7 @@ class Claim:
     fence: int
     token: str
     provider: str
+    until: datetime
     msisdn: str = field(repr=False)
     body: str = field(repr=False)
 
@@ -191,81 +205,86 @@ def due(session: Session, medium: str, now: datetime, limit: int) -> list[UUID]:
     return ids
 
 
-def claim(session: Session, vault: Vault, ids: Iterable[UUID], choose: Any, now: datetime,
-          lease: timedelta) -> list[Claim]:
+def put_off(session: Session, until: datetime) -> None:
+    """Hold back what would be sent before `until`. An answer to somebody who wrote, of no household, goes at once."""
+    session.execute(sa.update(Message).where(
+        Message.medium == "sms", Message.state == "created", Message.household_id.is_not(None),
+        Message.not_before < until).values(not_before=until, alarm_until=None))
+
+
+def claim(session: Session, vault: Vault, ids: Iterable[UUID], choose: Callable[[list[str]], str | None],
+          now: datetime, lease: timedelta) -> list[Claim]:
     """Take those of `ids` that are still due. `choose(avoid) -> provider | None` picks the route of each.
 
     The attempt is written here, before the send: commit before you speak.
     """
     due_rows = session.scalars(sa.select(Message).where(
-        Message.id.in_(list(ids)), Message.state == "created", Message.not_before <= now,
+        Message.id.in_(list(ids)), Message.medium == "sms", Message.state == "created", Message.not_before <= now,
     ).with_for_update(skip_locked=True)).all()
     claims = []
     for message in due_rows:
-        provider = choose(message.avoid)
-        if provider is None:
+        opened, provider = _opened(vault, message), choose(message.avoid)
+        if opened is None or provider is None:
             continue
         message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
         message.lease_until = now + lease
         session.add(Attempt(message_id=message.id, fence=message.fence, provider=provider, started_at=now))
-        claims.append(Claim(message.id, message.fence, message.token, provider,
-                            vault.open(message.to_sealed, "message.to", message.id),
-                            vault.open(message.body_sealed, "message.body", message.id)))
+        claims.append(Claim(message.id, message.fence, message.token, provider, now + lease, *opened))
     return claims
 
 
 def settle(session: Session, held: Claim, result: Accepted | SendError, now: datetime) -> Settlement | None:
-    """Write down how a send ended. Returns a settlement when somebody must hear of it."""
-    outcome, state, wait = _reading(held, result)
-    session.execute(sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence).values(
-        outcome=outcome, ended_at=now,
-        provider_id=result.provider_id if isinstance(result, Accepted) else None,
-        code=None if isinstance(result, Accepted) else result.code[:80]))
-    starts = ("sending", "unknown") if isinstance(result, Accepted) else ("sending",)
-    message = _move(session, held.id, state, now, fence=held.fence, only_from=starts)
-    if message is not None and state == "created":
-        message.not_before = now + wait
-        message.alarm_until = None
-        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("unavailable", "misconfigured") else []
+    """Write down how a send ended. Returns a settlement when somebody must hear of it.
+
+    What is certain counts even after the lease, as long as nobody has sent again. A receipt that has come in the
+    meantime knows better than a send that did not hear its answer.
+    """
+    outcome, state, wait = _reading(result)
+    noted = sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence)
     if isinstance(result, Accepted):
-        return match_early(session, held.provider, result.provider_id, now) or _told(message, state, now)
-    return _told(message, state, now)
+        session.execute(noted.values(outcome=outcome, ended_at=now, provider_id=result.provider_id))
+        message = _move(session, held.id, "sent", now, fence=held.fence, only_from=NEWS["sent"])
+        return _heard_already(session, held, result, now) or _told(message, now)
+    session.execute(noted.where(Attempt.provider_id.is_(None))
+                    .values(outcome=outcome, ended_at=now, code=result.code[:80]))
+    if state != "created":
+        starts = ("sending",) if state == "unknown" else ("sending", "unknown")
+        message = _move(session, held.id, state, now, fence=held.fence, only_from=starts)
+        if message is not None:
+            message.alarm_until = None
+        return _told(message, now)
+    message = _again(session, held.id, held.fence, ("sending", "unknown"), now, wait)
+    if message is not None:
+        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("unavailable", "misconfigured") else []
+    return _told(message, now)
 
 
 def receive(session: Session, vault: Vault, receipt: Receipt, now: datetime) -> Settlement | None:
-    """Keep a receipt and settle its message. A repeated one, or one for nobody, changes nothing."""
+    """Keep a receipt and settle its message. A repeated one, or one for nobody, changes nothing.
+
+    One that names our message and another number is not kept either: it would stand in the true one's place.
+    """
+    blinds = vault.blinds(receipt.msisdn, "message.to") if receipt.msisdn else []
+    message_id = _owner(session, receipt.provider, receipt.provider_id, receipt.token)
+    to_blind = session.scalar(sa.select(Message.to_blind).where(Message.id == message_id)) if blinds else None
+    if message_id and to_blind not in blinds and (blinds or not receipt.token):
+        log.warning("a receipt by %s names another number than its message's: refused", receipt.provider)
+        return None
     row = new_id()
-    blind = vault.blind(receipt.msisdn, "message.to") if receipt.msisdn else None
     new = insert_new(session, ReceiptRecord, [{
         "id": row, "provider": receipt.provider, "provider_id": receipt.provider_id, "status": receipt.status[:40],
-        "outcome": receipt.outcome, "error": (receipt.error or None) and str(receipt.error)[:80], "to_blind": blind,
-        "message_id": None, "received_at": now}])
-    if not new:
-        return None
-    record = session.get_one(ReceiptRecord, row)
-    message_id = _owner(session, receipt.provider, receipt.provider_id, receipt.token)
-    return _apply(session, record, message_id, now) if message_id else None
-
-
-def match_early(session: Session, provider: str, provider_id: str, now: datetime) -> Settlement | None:
-    """Honour the receipts that came before we had written down the provider's name for the message."""
-    told = None
-    for record in session.scalars(sa.select(ReceiptRecord).where(
-            ReceiptRecord.provider == provider, ReceiptRecord.provider_id == provider_id,
-            ReceiptRecord.message_id.is_(None)).order_by(ReceiptRecord.received_at)):
-        message_id = _owner(session, provider, provider_id, None)
-        if message_id:
-            told = _apply(session, record, message_id, now) or told
-    return told
+        "outcome": receipt.outcome, "error": (receipt.error or None) and str(receipt.error)[:80],
+        "to_blind": to_blind or next(iter(blinds), None), "message_id": None, "received_at": now}])
+    return _apply(session, session.get_one(ReceiptRecord, row), message_id, now) if new and message_id else None
 
 
 def expire(session: Session, now: datetime) -> int:
-    """A lease that ran out means a worker died in the middle: its sends may or may not have been made."""
+    """A lease that ran out means a worker died in the middle: a text may have been sent, a letter was not laid."""
     stranded = session.scalars(sa.select(Message).where(
-        Message.state == "sending", Message.lease_until < now, Message.medium == "sms")
-        .limit(1000).with_for_update(skip_locked=True)).all()
+        Message.state == "sending", Message.lease_until < now).limit(1000).with_for_update(skip_locked=True)).all()
     for message in stranded:
-        message.state, message.changed_at = "unknown", now
+        message.state, message.changed_at = "created" if message.medium == "letter" else "unknown", now
+        message.run, message.alarm_until = None, None
     return len(stranded)
 
 
@@ -275,35 +294,52 @@ def adopt(session: Session, now: datetime) -> list[Settlement]:
     Africa's Talking carries no token of ours and has no list to ask; a receipt to the same number, since the
     send began, that nothing else claims, is the answer to an unknown send.
     """
+    same_number = Message.to_blind == ReceiptRecord.to_blind
+    named = sa.exists().where(
+        Attempt.message_id == Message.id, Attempt.provider == ReceiptRecord.provider,
+        Attempt.provider_id == ReceiptRecord.provider_id, sa.or_(same_number, ReceiptRecord.to_blind.is_(None)))
+    unnamed = sa.exists().where(
+        Attempt.message_id == Message.id, Attempt.provider == ReceiptRecord.provider, *UNNAMED, same_number,
+        Attempt.started_at <= ReceiptRecord.received_at)
     told: list[Settlement | None] = []
-    for record in session.scalars(sa.select(ReceiptRecord).where(ReceiptRecord.message_id.is_(None))
-                                  .order_by(ReceiptRecord.received_at).limit(500)):
+    for record in session.scalars(sa.select(ReceiptRecord).where(
+            ReceiptRecord.message_id.is_(None), sa.or_(named, unnamed)).order_by(ReceiptRecord.received_at).limit(500)):
         message_id = _owner(session, record.provider, record.provider_id, None) or _lost_send(session, record)
         if message_id:
             told.append(_apply(session, record, message_id, now))
     return [settlement for settlement in told if settlement]
 
 
-def unknowns(session: Session, vault: Vault, before: datetime, limit: int = 200) -> list[tuple[Claim, datetime]]:
-    """Messages whose last send nobody is sure of, with the moment that send began."""
+def unknowns(session: Session, vault: Vault, now: datetime, wait: timedelta,
+             limit: int) -> list[tuple[Claim, datetime]]:
+    """Messages whose last send nobody has been sure of for `wait`, with the moment that send began.
+
+    Each is named once in `wait`, so that those which nobody can answer for do not stand before the others.
+    """
     rows = session.execute(sa.select(Message, Attempt).join(Attempt, sa.and_(
-        Attempt.message_id == Message.id, Attempt.fence == Message.fence))
-        .where(Message.state == "unknown", Message.changed_at < before).order_by(Message.changed_at).limit(limit))
-    return [(Claim(m.id, m.fence, m.token, a.provider, vault.open(m.to_sealed, "message.to", m.id),
-                   vault.open(m.body_sealed, "message.body", m.id)), a.started_at) for m, a in rows]
+        Attempt.message_id == Message.id, Attempt.fence == Message.fence)).where(
+        Message.state == "unknown", Message.changed_at < now - wait,
+        sa.or_(Message.alarm_until.is_(None), Message.alarm_until < now))
+        .order_by(Message.changed_at).limit(limit).with_for_update(of=Message, skip_locked=True)).all()
+    unsure = []
+    for message, attempt in rows:
+        message.alarm_until = now + wait
+        opened = _opened(vault, message)
+        if opened:
+            unsure.append((Claim(message.id, message.fence, message.token, attempt.provider, now + wait, *opened),
+                           attempt.started_at))
+    return unsure
 
 
 def resolve(session: Session, held: Claim, found: Accepted | None, now: datetime) -> Settlement | None:
     """The provider has answered for an unknown send: it has the message, or certainly has not."""
+    noted = sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence)
     if found is None:
-        message = _move(session, held.id, "created", now, fence=held.fence, only_from=("unknown",))
-        if message is not None:
-            message.not_before, message.alarm_until = now, None
-        return None
-    session.execute(sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence)
-                    .values(outcome="accepted", provider_id=found.provider_id, ended_at=now))
+        session.execute(noted.where(Attempt.provider_id.is_(None)).values(outcome="absent", ended_at=now))
+        return _told(_again(session, held.id, held.fence, ("unknown",), now, timedelta()), now)
+    session.execute(noted.values(outcome="accepted", provider_id=found.provider_id, ended_at=now))
     _move(session, held.id, "sent", now, fence=held.fence, only_from=("unknown",))
-    return match_early(session, held.provider, found.provider_id, now)
+    return _heard_already(session, held, found, now)
 
 
 def give_up(session: Session, unknown_before: datetime, now: datetime) -> list[Settlement]:
@@ -314,11 +350,11 @@ def give_up(session: Session, unknown_before: datetime, now: datetime) -> list[S
     )).limit(1000).with_for_update(skip_locked=True)).all()
     told = []
     for message in waited:
-        again = message.state == "unknown" and message.policy == "at_least_once" and message.fence < SENDS_AT_MOST
-        moved = _move(session, message.id, "created" if again else "failed", now, only_from=(message.state,))
-        if moved is not None and again:
-            moved.not_before, moved.alarm_until = now, None
-        told.append(_told(moved, "failed" if not again else "created", now))
+        if message.state == "unknown" and message.policy == "at_least_once":
+            moved = _again(session, message.id, message.fence, ("unknown",), now, timedelta())
+        else:
+            moved = _move(session, message.id, "failed", now, only_from=(message.state,))
+        told.append(_told(moved, now))
     return [settlement for settlement in told if settlement]
 
 
@@ -339,16 +375,17 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
                   limit: int) -> list[Paper]:
     """Take the letters that are due into a printing run."""
     rows = session.scalars(sa.select(Message).where(
-        Message.medium == "letter", Message.state == "created", Message.not_before <= now)
-        .order_by(Message.created_at, Message.id).limit(limit).with_for_update(skip_locked=True)).all()
+        Message.medium == "letter", Message.household_id.is_not(None), Message.state == "created",
+        Message.not_before <= now).order_by(Message.created_at, Message.id).limit(limit)
+        .with_for_update(skip_locked=True)).all()
     papers = []
     for message in rows:
-        message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
-        message.lease_until, message.run = now + lease, run
-        if message.household_id is not None:
+        opened = _opened(vault, message)
+        if opened and message.household_id:
+            message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
+            message.lease_until, message.run = now + lease, run
             papers.append(Paper(message.id, message.household_id, message.notice, message.reference, message.locale,
-                                vault.open(message.to_sealed, "message.to", message.id),
-                                vault.open(message.body_sealed, "message.body", message.id)))
+                                *opened))
     return papers
 
 
@@ -365,24 +402,19 @@ def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUI
     return bool(failed or sent)
 
 
-def run_state(session: Session, run: str, now: datetime) -> Literal["printed", "held", "lost"]:
-    """Whether a run was printed and written down, is being printed, or was lost: then its letters are due again."""
-    of_run = Message.run == run
-    if session.scalar(sa.select(Message.id).where(of_run, Message.state.in_(("sent", "delivered"))).limit(1)):
+def run_state(session: Session, run: str) -> Literal["printed", "held", "lost"]:
+    """Whether a run was printed and written down, is being printed, or was lost: `expire` has made it due again."""
+    states = set(session.scalars(sa.select(Message.state).where(Message.run == run).distinct()))
+    if states & {"sent", "delivered"}:
         return "printed"
-    if session.scalar(sa.select(Message.id).where(of_run, Message.state == "sending",
-                                                  Message.lease_until > now).limit(1)):
-        return "held"
-    session.execute(sa.update(Message).where(of_run, Message.state == "sending")
-                    .values(state="created", run=None, changed_at=now))
-    return "lost"
+    return "held" if "sending" in states else "lost"
 
 
 def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
     """The post has taken this run; its record is the proof of notification."""
     rows = session.scalars(sa.select(Message.id).where(Message.run == run, Message.state == "sent")).all()
     moved = [_move(session, row, "delivered", now, only_from=("sent",)) for row in rows]
-    return [told for told in (_told(message, "delivered", now) for message in moved) if told]
+    return [told for told in (_told(message, now) for message in moved) if told]
 
 
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:
@@ -393,23 +425,39 @@ def cancel(session: Session, household_id: UUID, notice: str, subject: str, medi
     return found is not None and _move(session, found, "cancelled", now, only_from=("created",)) is not None
 
 
-def _reading(held: Claim, result: Accepted | SendError) -> tuple[str, str, timedelta]:
-    """What an answer to a send means: the attempt's outcome, the message's next state, and the wait."""
-    exhausted = held.fence >= SENDS_AT_MOST
+# A send that may have been accepted, and whose name at the provider is not known.
+UNNAMED = (Attempt.provider_id.is_(None), sa.or_(Attempt.outcome.is_(None), Attempt.outcome == "unknown"))
+
+
+def _reading(result: Accepted | SendError) -> tuple[str, str, timedelta | None]:
+    """What an answer to a send means: the attempt's outcome, the message's next state, and the wait before it."""
     match result:
         case Accepted():
-            return "accepted", "sent", timedelta()
+            return "accepted", "sent", None
         case Rejected():
-            return "rejected", "failed", timedelta()
+            return "rejected", "failed", None
+        case Unknown():
+            return "unknown", "unknown", None
         case Throttled():
             return "throttled", "created", timedelta(seconds=min(max(result.retry_after_s, 1), 900))
-        case Unknown():
-            return "unknown", "unknown", timedelta()
         case Misconfigured():
             return "misconfigured", "created", timedelta(seconds=1)
         case _:
-            wait = timedelta(seconds=min(2 ** held.fence, 600))
-            return "unavailable", "failed" if exhausted else "created", wait
+            return "unavailable", "created", None
+
+
+def _again(session: Session, message_id: UUID, fence: int, starts: Iterable[str], now: datetime,
+           wait: timedelta | None) -> Message | None:
+    """Due once more after `wait` (None: the longer the more often it was refused); or failed, for paper is surer."""
+    refused, began = session.execute(sa.select(
+        sa.func.count().filter(Attempt.outcome.in_(("unavailable", "unknown", "absent"))),
+        sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
+    hopeless = refused >= SENDS_AT_MOST or began < now - SILENT_AFTER
+    message = _move(session, message_id, "failed" if hopeless else "created", now, only_from=starts, fence=fence)
+    if message is not None and not hopeless:
+        wait = min(timedelta(seconds=4 ** (refused - 1)), LONGEST_WAIT) if wait is None else wait
+        message.not_before, message.alarm_until = now + wait, None
+    return message
 
 
 def _move(session: Session, message_id: UUID, state: str, now: datetime, *, only_from: Iterable[str],
@@ -423,6 +471,16 @@ def _move(session: Session, message_id: UUID, state: str, now: datetime, *, only
     return session.get_one(Message, moved, populate_existing=True) if moved else None
 
 
+def _opened(vault: Vault, message: Message) -> tuple[str, str] | None:
+    """Its address and its text. One that no key opens stays where it is, and holds up no other."""
+    try:
+        return (vault.open(message.to_sealed, "message.to", message.id),
+                vault.open(message.body_sealed, "message.body", message.id))
+    except CannotOpen as error:
+        log.error("message %s cannot be opened: %s", message.id, error)
+        return None
+
+
 def _owner(session: Session, provider: str, provider_id: str, token: str | None) -> UUID | None:
     if token:
         return session.scalar(sa.select(Message.id).where(Message.token == token, Message.fence > 0))
@@ -430,19 +488,35 @@ def _owner(session: Session, provider: str, provider_id: str, token: str | None)
         Attempt.provider == provider, Attempt.provider_id == provider_id).limit(1))
 
 
+def _heard_already(session: Session, held: Claim, accepted: Accepted, now: datetime) -> Settlement | None:
+    """Honour the receipts that came before we had written down the provider's name for the message."""
+    told = None
+    for record in session.scalars(sa.select(ReceiptRecord).where(
+            ReceiptRecord.provider == held.provider, ReceiptRecord.provider_id == accepted.provider_id,
+            sa.or_(ReceiptRecord.message_id.is_(None), ReceiptRecord.message_id == held.id))
+            .order_by(ReceiptRecord.received_at)):
+        told = _apply(session, record, held.id, now) or told
+    return told
+
+
 def _lost_send(session: Session, record: ReceiptRecord) -> UUID | None:
-    if record.to_blind is None:
+    """The send that nobody was sure of and that this receipt must be of.
+
+    A telephone may be shared by households: where more sends to it wait for a name than there are strange
+    receipts, nobody can tell which one was delivered, and those in flight will still be named by their answer.
+    """
+    waiting = session.execute(sa.select(Attempt, Message.state, Message.fence).join(Message).where(
+        Message.to_blind == record.to_blind, Attempt.provider == record.provider, *UNNAMED,
+        Attempt.started_at <= record.received_at, Attempt.started_at > record.received_at - SILENT_AFTER)
+        .order_by(Attempt.started_at)).all()
+    unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
+    strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(
+        ReceiptRecord.provider == record.provider, ReceiptRecord.to_blind == record.to_blind,
+        ReceiptRecord.message_id.is_(None)))
+    if not unsure or (strangers or 0) < len(waiting):
         return None
-    found = session.execute(sa.select(Message.id, Attempt.id).join(Attempt, sa.and_(
-        Attempt.message_id == Message.id, Attempt.fence == Message.fence))
-        .where(Message.to_blind == record.to_blind, Message.state == "unknown", Attempt.provider == record.provider,
-               Attempt.provider_id.is_(None), Attempt.started_at <= record.received_at)
-        .order_by(Attempt.started_at).limit(1)).first()
-    if found is None:
-        return None
-    session.execute(sa.update(Attempt).where(Attempt.id == found[1])
-                    .values(provider_id=record.provider_id, outcome="accepted"))
-    return found[0]
+    unsure[0].provider_id, unsure[0].outcome = record.provider_id, "accepted"
+    return unsure[0].message_id
 
 
 def _apply(session: Session, record: ReceiptRecord, message_id: UUID, now: datetime) -> Settlement | None:
@@ -450,23 +524,26 @@ def _apply(session: Session, record: ReceiptRecord, message_id: UUID, now: datet
     if record.to_blind is not None and record.to_blind != message.to_blind:
         return None
     record.message_id = message_id
-    if record.outcome is None or not _concerns_last_send(session, message, record):
+    outcome = record.outcome or "sent"
+    if not _concerns_last_send(session, message, record) and outcome != "delivered":
         return None
-    starts = {"sent": ("sending", "unknown"), "failed": ("sending", "unknown", "sent"),
-              "delivered": ("created", "sending", "unknown", "sent", "failed")}[record.outcome]
-    return _told(_move(session, message_id, record.outcome, now, only_from=starts), record.outcome, now)
+    return _told(_move(session, message_id, outcome, now, only_from=NEWS[outcome]), now)
 
 
 def _concerns_last_send(session: Session, message: Message, record: ReceiptRecord) -> bool:
-    """A failure of an earlier send says nothing of the present one; a delivery by any send is a delivery."""
-    last = session.scalar(sa.select(Attempt).where(Attempt.message_id == message.id, Attempt.fence == message.fence))
-    if last is not None and last.provider == record.provider and last.provider_id is None:
-        last.provider_id, last.outcome = record.provider_id, "accepted"
-    of_last = last is not None and last.provider_id == record.provider_id
-    return of_last or record.outcome == "delivered"
+    """What became of an earlier send says nothing of the present one. A strange name is that of the only send by
+    this provider that has none."""
+    sends = sa.select(Attempt).where(Attempt.message_id == message.id, Attempt.provider == record.provider)
+    named = session.scalars(sends.where(Attempt.provider_id == record.provider_id)).all()
+    unnamed = session.scalars(sends.where(*UNNAMED)).all()
+    if not named and len(unnamed) == 1:
+        unnamed[0].provider_id, unnamed[0].outcome = record.provider_id, "accepted"
+        named = unnamed
+    return any(send.fence == message.fence for send in named)
 
 
-def _told(message: Message | None, state: str, now: datetime) -> Settlement | None:
-    if message is None or state not in FINAL:
+def _told(message: Message | None, now: datetime) -> Settlement | None:
+    if message is None or message.state not in FINAL:
         return None
-    return Settlement(message.id, message.household_id, message.notice, message.subject, message.medium, state, now)
+    return Settlement(message.id, message.household_id, message.notice, message.subject, message.medium,
+                      message.state, now)

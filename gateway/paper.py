@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,22 +34,24 @@ def print_due(runtime: Runtime) -> int:
     that a sheet whose PIN does not work is never posted. `recover` ends what a crash left between the two.
     """
     now = runtime.clock()
-    run = now.strftime("%Y%m%dT%H%M%S%f")
+    run = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
     with runtime.database.write() as session:
         lease = timedelta(seconds=5 * runtime.settings.lease_s)
         papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN)
     if not papers:
         return 0
-    issued = [IssuedPin.new(runtime.vault, paper.household_id) for paper in papers]
-    letters = {paper.id: _letter(runtime, paper, one.pin) for paper, one in zip(papers, issued, strict=True)}
+    # Two letters to one household carry the same PIN; one that is not printed leaves the PIN as it was.
+    pins = {household: IssuedPin.new(runtime.vault, household) for household in {one.household_id for one in papers}}
+    letters = {paper.id: _letter(runtime, paper, pins[paper.household_id].pin) for paper in papers}
     refused = {message_id for message_id, letter in letters.items() if not _printable(letter)}
     sheets = [letter for message_id, letter in letters.items() if message_id not in refused]
+    issued = {paper.household_id: pins[paper.household_id] for paper in papers if paper.id not in refused}
     if sheets:
         runtime.tray.lay(run, sheets, now.astimezone(CASABLANCA).date())
     with runtime.database.write() as session:
         ours = outbox.printed(session, run, now, refused)
         if ours:
-            keep_pins(session, runtime.vault, issued, now)
+            keep_pins(session, runtime.vault, issued.values(), now)
     if not ours:
         log.error("a run took longer than its lease and was printed again by another worker: it is thrown away")
         runtime.tray.discard(run)
@@ -59,10 +62,10 @@ def print_due(runtime: Runtime) -> int:
 
 
 def recover(runtime: Runtime) -> None:
-    """End the runs that a crash left open: keep what was written down, print the rest again."""
+    """End the runs that a crash left in the tray: keep what was written down, throw away what is due again."""
     for run in runtime.tray.unfinished():
-        with runtime.database.write() as session:
-            state = outbox.run_state(session, run, runtime.clock())
+        with runtime.database.read() as session:
+            state = outbox.run_state(session, run)
         if state == "printed":
             runtime.tray.keep(run)
         elif state == "lost":

@@ -90,7 +90,8 @@ class Runtime:
 
     def pause(self, provider: str) -> None:
         """Stop using a provider for a while: its account, sender or balance needs an operator."""
-        self.redis.set(f"paused:{provider}", b"1", ex=PAUSE_S)
+        with suppress(RedisError):
+            self.redis.set(f"paused:{provider}", b"1", ex=PAUSE_S)
 
     def channel(self, provider: str) -> SmsChannel:
         """A provider's channel. Raises `BadCallback` for one that this house does not use."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -78,7 +77,7 @@ class Settings:
         providers = read.weights("SMS_PROVIDERS")
         named = [name for name, _ in providers]
         settings = cls(
-            database_url=read.pattern("DATABASE_URL", r"(postgresql|sqlite)(\+psycopg)?://.*",
+            database_url=read.pattern("DATABASE_URL", r"postgresql(\+psycopg)?://.+|sqlite:///.+",
                                       "postgresql://user@host/name, or sqlite:///path"),
             redis_url=read.pattern("REDIS_URL", r"(redis|rediss|unix)://.+", "redis://host:6379/0"),
             secret_keys=read.keys("SECRET_KEYS"),
@@ -146,10 +145,11 @@ class _Reader:
         return value
 
     def url(self, name: str, default: str | None = None) -> str:
+        """An address that paths can be put behind; a password in it would stand in every trace."""
         value = self.text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        plain_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-        if value and not (plain_loopback or (parts.scheme == "https" and parts.hostname)):
+        if value and not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[^][:/?#@\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?", value):
+            self.problems.append(f"{name}: write an address, as https://host or https://host:8443/path")
+        elif value.startswith("http:") and urlsplit(value).hostname not in LOOPBACK:
             self.problems.append(f"{name}: must begin with https:// (http only on loopback)")
         return value
 
@@ -169,8 +169,9 @@ class _Reader:
         return QuietHours(int(match[1]), int(match[2]))
 
     def tokens(self, name: str) -> tuple[str, ...]:
-        values = tuple(token.strip() for token in self.text(name).split(",") if token.strip())
-        if any(not re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) for token in values):
+        value = self.text(name)
+        values = tuple(token.strip() for token in value.split(","))
+        if value and any(not re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) for token in values):
             self.problems.append(f"{name}: each token needs 32 or more of A-Z a-z 0-9 _ -")
         return values
 
@@ -186,16 +187,17 @@ class _Reader:
 
     def keys(self, name: str) -> tuple[tuple[int, bytes], ...]:
         """`1:BASE64,2:BASE64`: key number (1 to 255) and 32 bytes; the first one seals, all of them open."""
-        found: list[tuple[int, bytes]] = []
-        for part in self.text(name).split(","):
+        value = self.text(name)
+        found: dict[int, bytes] = {}
+        for part in value.split(",") if value else ():
             number, _, encoded = part.strip().partition(":")
             try:
                 key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:
                 key = b""
-            if not re.fullmatch(r"[0-9]{1,3}", number) or not 0 < int(number) < 256 or len(key) != 32:
-                if part:
-                    self.problems.append(f"{name}: write 1:KEY,2:KEY, each KEY 32 bytes in base64")
+            good = re.fullmatch(r"[0-9]{1,3}", number) and 0 < int(number) < 256 and int(number) not in found
+            if not good or len(key) != 32:
+                self.problems.append(f"{name}: write 1:KEY,2:KEY, each KEY 32 bytes in base64, no number twice")
                 return ()
-            found.append((int(number), key))
-        return tuple(found)
+            found[int(number)] = key
+        return tuple(found.items())

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -51,7 +51,9 @@ class Vault:
     def open(self, sealed: bytes, column: str, row: UUID | str) -> str:
         """Raises `CannotOpen` when the key is gone, the bytes were changed, or the row is another."""
         header, nonce, body = sealed[:2], sealed[2 : 2 + NONCE], sealed[2 + NONCE :]
-        cipher = self._ciphers.get(header[1]) if len(header) == 2 and header[0] == FORMAT else None
+        if len(nonce) < NONCE or header[0] != FORMAT:
+            raise CannotOpen(f"{column}: not a sealed value")
+        cipher = self._ciphers.get(header[1])
         if cipher is None:
             raise CannotOpen(f"{column}: sealed with a key that SECRET_KEYS no longer holds")
         try:
@@ -78,7 +80,7 @@ class Vault:
             return False
         try:
             return PIN_HASHER.verify(hashed, self._peppered(int(number), pin, household))
-        except VerificationError:
+        except (VerificationError, InvalidHashError):
             return False
 
     @staticmethod

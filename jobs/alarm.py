@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from redis import Redis
 from rq import Queue
-from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
-
-log = logging.getLogger(__name__)
 
 # In the order of service: what wakes others first, then texts, then paper.
 QUEUES = ("clock", "texts", "paper")
 QUEUE_OF = {"relay": "clock", "sweep": "clock", "deliver": "texts", "print_letters": "paper"}
 TIMEOUT_S = 300
 KEPT_S = 3600
+# A ring that no worker has answered for so long may be lost: it is rung for again.
+ANSWERED_WITHIN_S = 30
 
 
 def enqueue(redis: Redis, name: str, *arguments: Any, once: bool = False) -> None:
-    """Ring for a job. With `once`, one that still waits is not rung for again."""
+    """Ring for a job. With `once`, one that still waits is not rung for again.
+
+    RQ's own unique jobs would not do: one that failed, or whose worker was killed, stands in the way for an hour.
+    """
+    if once and not redis.set(_waiting(name), b"1", nx=True, ex=ANSWERED_WITHIN_S):
+        return
     queue = Queue(QUEUE_OF[name], connection=redis, serializer=JSONSerializer)
-    options: dict[str, Any] = {"job_timeout": TIMEOUT_S, "result_ttl": 0, "failure_ttl": KEPT_S, "ttl": KEPT_S}
-    try:
-        queue.enqueue(name, *arguments, **options, **({"job_id": name, "unique": True} if once else {}))
-    except DuplicateJobError:
-        log.debug("%s waits already", name)
+    queue.enqueue(name, *arguments, job_timeout=TIMEOUT_S, result_ttl=0, failure_ttl=KEPT_S, ttl=KEPT_S)
+
+
+def answered(redis: Redis, name: str) -> None:
+    """A worker has begun the job: the next ring is a new one."""
+    redis.delete(_waiting(name))
+
+
+def _waiting(name: str) -> str:
+    return f"rung:{name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -18,27 +19,25 @@ from jobs.alarm import enqueue
 log = logging.getLogger(__name__)
 
 # Seconds between two rings of each job. The print house fetches a day's letters in the evening.
-RINGS = {"relay": 1.0, "sweep": 5.0}
+RINGS = {"relay": 1.0, "sweep": 5.0, "print_letters": 3600.0}
 PRINTING_HOUR = 18
 CASABLANCA = ZoneInfo("Africa/Casablanca")
 
 
 def ring(runtime: Runtime, stop: threading.Event) -> None:
     """Ring each job at its pace until told to stop. Without Redis it waits: nothing is lost meanwhile."""
-    due = dict.fromkeys(RINGS, 0.0)
-    printed_on = None
+    due = dict.fromkeys(RINGS, time.monotonic())
     while not stop.wait(0.25):
-        local = runtime.clock().astimezone(CASABLANCA)
-        ringing = [name for name in RINGS if local.timestamp() >= due[name]]
-        if local.hour >= PRINTING_HOUR and printed_on != local.date():
-            ringing.append("print_letters")
-            printed_on = local.date()
-        for name in ringing:
-            due[name] = local.timestamp() + RINGS.get(name, 0)
+        evening = runtime.clock().astimezone(CASABLANCA).hour >= PRINTING_HOUR
+        for name in [name for name in RINGS if time.monotonic() >= due[name]]:
+            if name == "print_letters" and not evening:
+                continue
             try:
                 enqueue(runtime.redis, name, once=True)
             except RedisError as error:
                 log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+            else:
+                due[name] = time.monotonic() + RINGS[name]
 
 
 def main() -> None:

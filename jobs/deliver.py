@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from uuid import UUID
 
-from channels.base import Accepted, Misconfigured, Outbound, SendError, Unknown
+from channels.base import Accepted, Misconfigured, Outbound, SendError, Unavailable, Unknown
 from gateway import outbox
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
@@ -35,17 +35,25 @@ def deliver(runtime: Runtime, ids: list[str]) -> int:
                 flying |= {pool.submit(_send, runtime, held) for held in claims}
                 claimed += len(claims)
             ended, flying = wait(flying, return_when=FIRST_COMPLETED)
-            _settle(runtime, [send.result() for send in ended])
+            if ended:
+                _settle(runtime, [send.result() for send in ended])
     return claimed
 
 
 def _claim(runtime: Runtime, ids: list[UUID]) -> list[Claim]:
     lease = timedelta(seconds=runtime.settings.lease_s)
-    with runtime.database.write() as session:
-        return outbox.claim(session, runtime.vault, ids, runtime.choose, runtime.clock(), lease)
+    try:
+        with runtime.database.write() as session:
+            return outbox.claim(session, runtime.vault, ids, runtime.choose, runtime.clock(), lease)
+    except Exception:
+        log.exception("a claim failed: those in flight are settled, and the relay will wake these again")
+        return []
 
 
 def _send(runtime: Runtime, held: Claim) -> Result:
+    """A worker that slept through its lease sends nothing: another may have sent by now."""
+    if runtime.clock() >= held.until:
+        return held, Unavailable("lease_over")
     try:
         return held, runtime.channels[held.provider].send(Outbound(held.token, held.msisdn, held.body))
     except SendError as error:
@@ -55,15 +63,24 @@ def _send(runtime: Runtime, held: Claim) -> Result:
         return held, Unknown(type(error).__name__)
 
 
-def _settle(runtime: Runtime, results: Iterable[Result]) -> None:
-    results = list(results)
+def _settle(runtime: Runtime, results: Sequence[Result]) -> None:
     for held, result in results:
         if isinstance(result, SendError):
             runtime.count("send_errors", provider=held.provider, kind=type(result).__name__, code=result.code[:40])
         if isinstance(result, Misconfigured):
             log.error("%s refuses us (%s): paused, an operator is needed", held.provider, result.code)
             runtime.pause(held.provider)
+    _write(runtime, results)
+
+
+def _write(runtime: Runtime, results: Sequence[Result]) -> None:
+    """Together, for speed; each alone when they cannot be, for one that fails must not leave the others unsure."""
     now = runtime.clock()
-    with runtime.database.write() as session:
-        for held, result in results:
-            runtime.teller.heard(session, outbox.settle(session, held, result, now), now)
+    try:
+        with runtime.database.write() as session:
+            for held, result in results:
+                runtime.teller.heard(session, outbox.settle(session, held, result, now), now)
+    except Exception:
+        log.exception("%d sends could not be settled", len(results))
+        for one in results if len(results) > 1 else ():
+            _write(runtime, [one])

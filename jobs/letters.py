@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from gateway import paper
 from gateway.runtime import Runtime
+from jobs.alarm import enqueue
 
 
 def print_letters(runtime: Runtime) -> int:
-    """Print the letters that are due, a run at a time. Returns how many."""
-    printed = 0
-    while run := paper.print_due(runtime):
-        printed += run
-    return printed
+    """Print one run of the letters that are due, and ring for the next. Returns how many were taken.
+
+    A job has a time limit; a day's letters have none.
+    """
+    taken = paper.print_due(runtime)
+    if taken:
+        enqueue(runtime.redis, "print_letters", once=True)
+    return taken

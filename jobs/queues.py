@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from gateway.runtime import Runtime
 from jobs import deliver, letters, relay, sweep
-from jobs.alarm import QUEUES
+from jobs.alarm import QUEUES, answered
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class HouseJob(Job):
         """The function, with the runtime in its hand."""
         if self.instance is not None or self.func_name not in JOBS:
             raise JobFailed("not a job of this house")
-        return partial(_run, JOBS[self.func_name], self.runtime)
+        return partial(_run, self.func_name, self.runtime)
 
     def restore(self, raw_data: Any) -> Any:
         """As RQ does, without the callbacks and webhooks that a stranger may have written."""
@@ -61,9 +61,10 @@ def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> SimpleWorker:
                         log_job_description=False)
 
 
-def _run(job: Callable[..., object], runtime: Runtime, *arguments: Any) -> object:
+def _run(name: str, runtime: Runtime, *arguments: Any) -> object:
+    answered(runtime.redis, name)
     try:
-        return job(runtime, *arguments)
+        return JOBS[name](runtime, *arguments)
     except Exception as error:
-        log.exception("job %s failed", job.__name__)
+        log.exception("job %s failed", name)
         raise JobFailed(type(error).__name__) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway import outbox
+from gateway.notices import awake
 from gateway.runtime import Runtime
 from jobs.alarm import enqueue
 
@@ -11,9 +12,13 @@ BATCHES_A_ROUND = 10
 
 
 def relay(runtime: Runtime) -> int:
-    """Wake the texts that are due. Returns how many."""
+    """Wake the texts that are due. Returns how many. What is still unsent in the evening waits for the morning."""
+    now = runtime.clock()
+    morning = awake(now, runtime.settings.quiet_hours)
     with runtime.database.write() as session:
-        ids = outbox.due(session, "sms", runtime.clock(), BATCH * BATCHES_A_ROUND)
+        if morning > now:
+            outbox.put_off(session, morning)
+        ids = outbox.due(session, "sms", now, BATCH * BATCHES_A_ROUND)
     for start in range(0, len(ids), BATCH):
         enqueue(runtime.redis, "deliver", [str(message_id) for message_id in ids[start : start + BATCH]])
     return len(ids)

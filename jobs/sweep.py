@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
-from channels.base import Outbound, Unknown
+from channels.base import Accepted, Outbound, Unknown
 from gateway import outbox, paper
+from gateway.outbox import Claim
 from gateway.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+# All are asked at once, so that a provider that does not answer costs a round one time limit and no more.
+QUESTIONS = 32
 
 
 def sweep(runtime: Runtime) -> None:
@@ -17,6 +22,7 @@ def sweep(runtime: Runtime) -> None:
     now = runtime.clock()
     with runtime.database.write() as session:
         stranded = outbox.expire(session, now)
+    with runtime.database.write() as session:
         for settlement in outbox.adopt(session, now):
             runtime.teller.heard(session, settlement, now)
     if stranded:
@@ -31,14 +37,23 @@ def sweep(runtime: Runtime) -> None:
 
 def _ask(runtime: Runtime) -> None:
     """Ask the providers that can be asked what became of sends that nobody is sure of."""
-    now = runtime.clock()
-    with runtime.database.read() as session:
-        unsure = outbox.unknowns(session, runtime.vault, now - timedelta(seconds=runtime.settings.reconcile_after_s))
-    for held, started_at in unsure:
-        try:
-            found = runtime.channels[held.provider].find(Outbound(held.token, held.msisdn, held.body),
-                                                         started_at)
-        except Unknown:
-            continue
-        with runtime.database.write() as session:
-            runtime.teller.heard(session, outbox.resolve(session, held, found, now), now)
+    wait = timedelta(seconds=runtime.settings.reconcile_after_s)
+    with runtime.database.write() as session:
+        unsure = outbox.unknowns(session, runtime.vault, runtime.clock(), wait, QUESTIONS)
+    with ThreadPoolExecutor(QUESTIONS) as pool:
+        answers = list(pool.map(lambda send: _found(runtime, *send), unsure))
+    for (held, _), found in zip(unsure, answers, strict=True):
+        if not isinstance(found, Unknown):
+            now = runtime.clock()
+            with runtime.database.write() as session:
+                runtime.teller.heard(session, outbox.resolve(session, held, found, now), now)
+
+
+def _found(runtime: Runtime, held: Claim, started_at: datetime) -> Accepted | Unknown | None:
+    try:
+        return runtime.channels[held.provider].find(Outbound(held.token, held.msisdn, held.body), started_at)
+    except Unknown as error:
+        return error
+    except Exception as error:
+        log.exception("a question to %s ended in no known way", held.provider)
+        return Unknown(type(error).__name__)

@@ -1,7 +1,8 @@
 """Access: a PIN that proves a household over the telephone, and the lock that keeps a thief from guessing it.
 
-A failure is counted before the PIN is looked at, for the number and for every household it may mean. Five in
-a row lock for 24 hours. A wrong PIN, a locked household and a number nobody knows take the same time.
+Five wrong PINs in a row lock the number, and every household they may have meant, for 24 hours. The rows that
+count are held from before a PIN is looked at until the commit: tries pass one at a time, and however many come
+at once, five are looked at. A wrong PIN, a locked household and a number nobody knows take the same time.
 """
 
 from __future__ import annotations
@@ -38,13 +39,25 @@ class Credential(Base):
 
 
 class Lock(Base):
-    """Failures in a row of a number or a household, under its blind index."""
+    """Failures in a row of a number or a household, under its blind index.
+
+    A wrong try of a session has a row as well, without failures: told again by the network, it counts once.
+    """
 
     __tablename__ = "access_lock"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     failures: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether nothing is looked at for the time being."""
+        return self.locked_until is not None and self.locked_until > now
+
+    def count(self, now: datetime) -> None:
+        """One more failure; after a lock that has run out, the first."""
+        self.failures = 1 if self.locked_until else self.failures + 1
+        self.locked_until = now + LOCKED_FOR if self.failures >= FAILURES else None
 
 
 @dataclass(frozen=True)
@@ -79,43 +92,54 @@ def new_pin() -> str:
 
 
 def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Household], pin: str,
-              now: datetime) -> Household | Literal["wrong", "locked"]:
-    """The household that this number and PIN prove, or why not. Commit even when it fails: it counts."""
+              conversation: str, now: datetime) -> Household | Literal["wrong", "locked"]:
+    """The household that this number and PIN prove, or why not. Commit even when it fails: it counts.
+
+    `conversation` names the session: a wrong PIN that is told again in it is wrong again, and counted once.
+    """
     caller = _subject(vault, msisdn)
     subjects = {household.id: _subject(vault, str(household.id)) for household in candidates}
-    locked = _count(session, [caller, *subjects.values()], now)
-    hashes = {c.id: c.pin_hash for c in session.scalars(
-        sa.select(Credential).where(Credential.id.in_([household.id for household in candidates])))}
-    if not candidates:
-        vault.hash_pin(pin, NOBODY)
-    proven = [household for household in candidates
-              if _proves(vault, household.id, hashes.get(household.id), pin) and subjects[household.id] not in locked]
-    if caller in locked or (subjects and locked.issuperset(subjects.values())):
-        return "locked"
-    if not proven:
+    locks = _held(session, [caller, *subjects.values()])
+    proven = _proven(session, vault, candidates, pin)
+    free = [] if locks[caller].holds(now) else [
+        household for household in candidates if not locks[subjects[household.id]].holds(now)]
+    opened = next((household for household in free if household.id in proven), None)
+    if opened:
+        # Of several households on one number, only the one that was proven: the others may be guessed at.
+        _forget(session, [caller, subjects[opened.id]])
+        return opened
+    tried = _subject(vault, f"{conversation}/{pin}")
+    if session.get(Lock, tried):
         return "wrong"
-    _forget(session, [caller, *subjects.values()])
-    return proven[0]
+    if locks[caller].holds(now) or (candidates and not free):
+        return "locked"
+    for subject in (caller, *(subjects[household.id] for household in free)):
+        locks[subject].count(now)
+    insert_new(session, Lock, [{"id": tried, "failures": 0}])
+    return "wrong"
+
+
+def _held(session: Session, subjects: list[UUID]) -> dict[UUID, Lock]:
+    """The rows that count for these, this transaction's until it ends; in one order, so that two never deadlock."""
+    insert_new(session, Lock, [{"id": subject, "failures": 0} for subject in sorted(subjects)])
+    rows = session.scalars(sa.select(Lock).where(Lock.id.in_(subjects)).order_by(Lock.id).with_for_update()
+                           .execution_options(populate_existing=True))
+    return {lock.id: lock for lock in rows}
+
+
+def _proven(session: Session, vault: Vault, candidates: list[Household], pin: str) -> set[UUID]:
+    """The households that this PIN belongs to. At least one hash is computed: the time it takes tells nothing."""
+    ids = [household.id for household in candidates] or [NOBODY]
+    hashes = {credential.id: credential.pin_hash for credential in session.scalars(
+        sa.select(Credential).where(Credential.id.in_(ids)))}
+    return {household_id for household_id in ids if _proves(vault, household_id, hashes.get(household_id), pin)}
 
 
 def _proves(vault: Vault, household_id: UUID, stored: str | None, pin: str) -> bool:
-    """One hash is computed whoever calls, so that the time of the answer tells nothing."""
     if stored is None:
         vault.hash_pin(pin, household_id)
         return False
     return vault.proves_pin(stored, pin, household_id)
-
-
-def _count(session: Session, subjects: list[UUID], now: datetime) -> set[UUID]:
-    """Count one more failure for each, in one statement each; returns those that were locked already."""
-    insert_new(session, Lock, [{"id": subject, "failures": 0} for subject in subjects])
-    locked = set(session.scalars(sa.select(Lock.id).where(Lock.id.in_(subjects), Lock.locked_until > now)))
-    free = [subject for subject in subjects if subject not in locked]
-    session.execute(sa.update(Lock).where(Lock.id.in_(free)).values(
-        failures=sa.case((Lock.failures >= FAILURES, 1), else_=Lock.failures + 1), locked_until=None))
-    session.execute(sa.update(Lock).where(Lock.id.in_(free), Lock.failures >= FAILURES)
-                    .values(locked_until=now + LOCKED_FOR))
-    return locked
 
 
 def _forget(session: Session, subjects: list[UUID]) -> None:

@@ -28,7 +28,11 @@ TOLD_WITHIN = timedelta(days=10)
 
 
 class Telephone(Base):
-    """What a telephone chose: its language. The row's name is the number's blind index."""
+    """What a telephone chose: its language. The row's name is the number's blind index.
+
+    The session in which it chose for the first time has a row as well, under its own: told once more from its
+    beginning, that session is asked for the language again, and what was typed then means what it meant.
+    """
 
     __tablename__ = "telephone"
 
@@ -40,7 +44,7 @@ class Telephone(Base):
 class Performer:
     """Acts for one caller in one session, inside one transaction. Performed again, an effect acts once.
 
-    `may_look_up` is asked before each look-up of a number and says whether this caller has any left today.
+    `may_look_up` is asked before a number is looked up and says whether this caller has any left today.
     """
 
     session: Session
@@ -48,7 +52,7 @@ class Performer:
     channel: str
     conversation: str
     now: datetime
-    may_look_up: Callable[[], bool]
+    may_look_up: Callable[[str], bool]
     msisdn: str = field(repr=False)
 
     def __call__(self, effect: Effect) -> Outcome:
@@ -57,16 +61,20 @@ class Performer:
         return act(effect)
 
     def locale(self) -> str | None:
-        """The language that this telephone chose before."""
-        found = self.session.get(Telephone, self._telephone())
+        """The language that this telephone had chosen before this session."""
+        chosen_here = self.session.get(Telephone, self._named(self.conversation))
+        found = None if chosen_here else self.session.get(Telephone, self._named(self.msisdn))
         return found.locale if found else None
 
     def _choose_language(self, effect: Effect) -> Outcome:
-        self.session.merge(Telephone(id=self._telephone(), locale=effect.argument))
+        if self.locale() is None:
+            self.session.merge(Telephone(id=self._named(self.conversation), locale=effect.argument))
+        self.session.merge(Telephone(id=self._named(self.msisdn), locale=effect.argument))
         return Outcome("ok", {"language": effect.argument})
 
     def _check_pin(self, effect: Effect) -> Outcome:
-        found = check_pin(self.session, self.teller.vault, self.msisdn, self._homes(), effect.argument, self.now)
+        found = check_pin(self.session, self.teller.vault, self.msisdn, self._homes(), effect.argument,
+                          self.conversation, self.now)
         return Outcome("ok", {"proof": str(found.id)}) if isinstance(found, Household) else Outcome(found)
 
     def _send_pin_letter(self, _: Effect) -> Outcome:
@@ -115,7 +123,7 @@ class Performer:
         number = read_number(effect.argument)
         if number is None:
             return Outcome("check")
-        if not self.may_look_up():
+        if not self.may_look_up(number):
             return Outcome("unknown")
         if kind_of(number) == "review":
             asked = self.session.scalar(sa.select(Review).where(Review.number == number))
@@ -130,8 +138,8 @@ class Performer:
     def _homes(self) -> list[Household]:
         return households_of(self.session, self.teller.vault, self.msisdn)
 
-    def _telephone(self) -> UUID:
-        return UUID(bytes=self.teller.vault.blind(self.msisdn, "telephone")[:16])
+    def _named(self, who: str) -> UUID:
+        return UUID(bytes=self.teller.vault.blind(who, "telephone")[:16])
 
     def _today(self) -> date:
         return self.now.astimezone(CASABLANCA).date()

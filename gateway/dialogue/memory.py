@@ -7,19 +7,19 @@ rewritten callback, and no PIN lies anywhere.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import LockError
 
 from channels.base import Screen
 from gateway.vault import CannotOpen, Vault
 
 LIVES_S = 600
-LOCK_MS = 10_000
+LOCK_S = 10
 WAIT_S = 3.0
 NEVER_TYPED = "\x00"
 
@@ -52,15 +52,15 @@ class Memory:
     @contextmanager
     def turn(self, key: str) -> Iterator[None]:
         """One turn at a time. Raises `Busy` after three seconds of waiting."""
-        deadline = time.monotonic() + WAIT_S
-        while not self._redis.set(key + ":turn", b"1", nx=True, px=LOCK_MS):
-            if time.monotonic() > deadline:
-                raise Busy
-            time.sleep(0.02)
+        lock = self._redis.lock(key + ":turn", timeout=LOCK_S, sleep=0.02, blocking_timeout=WAIT_S)
+        if not lock.acquire():
+            raise Busy
         try:
             yield
         finally:
-            self._redis.delete(key + ":turn")
+            # It may have run out, or gone with Redis: then it is nobody's, or another turn's, and stays.
+            with suppress(LockError):
+                lock.release()
 
     def recall(self, key: str) -> Remembered | None:
         """What this session came to, or None when it is new or was forgotten."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from random import Random
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.db import Base, UtcDateTime, new_id
+from gateway.db import Base, UtcDateTime, insert_new, new_id
 from gateway.registry.events import ComplaintReceived
 from gateway.registry.numbers import new_number
 
 CATEGORIES = ("notice_not_received", "index_wrong", "data_wrong", "composition_wrong", "phone_problem",
               "payment_not_received", "amo_rights", "staff_conduct", "fraud_message", "request_late", "other")
 A_DAY_AT_MOST = 5
+CHANCE = secrets.SystemRandom()
 
 
 class TooManyComplaints(Exception):
@@ -39,19 +41,18 @@ class Complaint(Base):
 
 
 def file(session: Session, *, household_id: UUID | None, category: str, channel: str, msisdn_blind: bytes,
-         asked_by: str, now: datetime) -> ComplaintReceived:
-    """File it, or find it when this session already did. Raises `TooManyComplaints`."""
+         asked_by: str, now: datetime, chance: Random = CHANCE) -> ComplaintReceived:
+    """File it, or find it when this session already did. Raises `TooManyComplaints`. `chance` draws the number."""
     if category not in CATEGORIES:
         raise ValueError("no such category of complaint")
-    found = session.scalar(sa.select(Complaint).where(Complaint.asked_by == asked_by))
-    if found is None:
+    # What cannot be inserted was filed at the same moment, or its number is taken: look again.
+    while (found := session.scalar(sa.select(Complaint).where(Complaint.asked_by == asked_by))) is None:
         recent = session.scalar(sa.select(sa.func.count()).select_from(Complaint).where(
             Complaint.msisdn_blind == msisdn_blind, Complaint.received_at > now - timedelta(days=1))) or 0
         if recent >= A_DAY_AT_MOST:
             raise TooManyComplaints
-        found = Complaint(id=new_id(), household_id=household_id, category=category, channel=channel,
-                          msisdn_blind=msisdn_blind, asked_by=asked_by, received_at=now,
-                          number=new_number("complaint", secrets.SystemRandom()))
-        session.add(found)
-        session.flush()
+        insert_new(session, Complaint, [{
+            "id": new_id(), "household_id": household_id, "category": category, "channel": channel,
+            "msisdn_blind": msisdn_blind, "asked_by": asked_by, "received_at": now,
+            "number": new_number("complaint", chance)}])
     return ComplaintReceived(found.household_id, found.id, found.number)

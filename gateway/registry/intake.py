@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ from gateway.registry.programme import Decision, Programme, decide
 from gateway.registry.score import IndexScore, ProgrammeDecision
 from gateway.vault import Vault
 
+CASABLANCA = ZoneInfo("Africa/Casablanca")
 Tables = dict[type[Any], list[dict[str, Any]]]
 IDENTITY = ("idcs", "name_ar", "name_latin")
 FACTS = ("area", "region", "dwelling", "equipment", "property", "spending")
@@ -117,17 +119,17 @@ class Intake:
                 "declarant": position == row.household["declarant"]})
         for position, declared in enumerate(row.telephones, 1):
             msisdn, contact_id = declared.telephone.msisdn, new_id()
-            blind = self.vault.blind(msisdn, "contact.msisdn")
             tables[Contact].append({
-                "id": contact_id, "household_id": household_id, "position": position, "msisdn_blind": blind,
+                "id": contact_id, "household_id": household_id, "position": position,
+                "msisdn_blind": self.vault.blind(msisdn, "contact.msisdn"),
                 "msisdn_sealed": self.vault.seal(msisdn, "contact.msisdn", contact_id),
                 "kind": declared.telephone.kind, "consent": declared.consent,
                 "verified_at": datetime.combine(_registered(row), time(), UTC),
-                "suspended_at": now if blind in stopped else None})
+                "suspended_at": None if stopped.isdisjoint(self.vault.blinds(msisdn, "contact.msisdn")) else now})
 
     def _score(self, session: Session, household_id: UUID, row: Row, previous: IndexScore | None, now: datetime,
                tables: Tables, stored: Stored) -> None:
-        facts = _facts(row.household)
+        facts, today = _facts(row.household), now.astimezone(CASABLANCA).date()
         score_id = new_id()
         record: dict[str, Any] = {
             "id": score_id, "household_id": household_id, "formula": self.formula.id,
@@ -141,7 +143,7 @@ class Intake:
             tables[IndexScore].append({**record, "failure": str(error)[:200]})
             stored.unscored += 1
             return
-        decided = [decide(programme, result.value, facts, now.date()) for programme in self.programmes]
+        decided = [decide(programme, result.value, facts, today) for programme in self.programmes]
         if previous is not None and _same(session, previous, result.value, decided):
             return
         record["value"] = result.value
@@ -152,7 +154,7 @@ class Intake:
             "id": new_id(), "score_id": score_id, "programme": decision.programme, "threshold": decision.threshold,
             "comparator": decision.comparator, "below": decision.below, "eligible": decision.eligible,
             "reasons": [{"code": reason.code, "met": reason.met} for reason in decision.reasons],
-            "decided_on": now.date()} for decision in decided]
+            "decided_on": today} for decision in decided]
         stored.events.append(IndexAssigned(household_id, score_id))
 
 

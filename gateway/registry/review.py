@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from random import Random
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.db import Base, UtcDateTime, new_id
+from gateway.db import Base, UtcDateTime, insert_new, new_id
 from gateway.registry import score
 from gateway.registry.events import ReviewAsked
 from gateway.registry.numbers import new_number
@@ -21,6 +22,7 @@ WINDOW = timedelta(days=60)
 # No text that could be read fixes the time for an answer; 30 days is the aid agency's own for appeals.
 ANSWER_WITHIN = timedelta(days=30)
 CASABLANCA = ZoneInfo("Africa/Casablanca")
+CHANCE = secrets.SystemRandom()
 
 
 class Review(Base):
@@ -43,6 +45,7 @@ class Window:
     """Whether a review can be asked: `open`, `late`, `already` (see `review`) or `none` (not told yet)."""
 
     state: Literal["open", "late", "already", "none"]
+    score_id: UUID | None = None
     last_day: date | None = None
     review: Review | None = None
 
@@ -61,19 +64,21 @@ def window(session: Session, household_id: UUID, now: datetime) -> Window:
     asked = session.scalar(sa.select(Review).where(Review.score_id == current.id))
     last = last_day(told.notified_on)
     if asked:
-        return Window("already", last, asked)
-    return Window("open" if now.astimezone(CASABLANCA).date() <= last else "late", last)
+        return Window("already", current.id, last, asked)
+    return Window("open" if now.astimezone(CASABLANCA).date() <= last else "late", current.id, last)
 
 
-def ask(session: Session, household_id: UUID, channel: str, now: datetime) -> Window | ReviewAsked:
-    """Ask for a review; where that cannot be, the `Window` says why."""
-    seen = window(session, household_id, now)
-    current = score.latest(session, household_id)
-    if seen.state != "open" or current is None:
-        return seen
-    review = Review(id=new_id(), household_id=household_id, score_id=current.id, channel=channel, asked_at=now,
-                    number=new_number("review", secrets.SystemRandom()),
-                    answer_by=now.astimezone(CASABLANCA).date() + ANSWER_WITHIN)
-    session.add(review)
-    session.flush()
-    return ReviewAsked(household_id, review.id, review.number, review.answer_by)
+def ask(session: Session, household_id: UUID, channel: str, now: datetime, chance: Random = CHANCE
+        ) -> Window | ReviewAsked:
+    """Ask for a review; where that cannot be, the `Window` says why. `chance` draws the number.
+
+    What cannot be inserted was asked at the same moment by another call, or its number is taken: look again.
+    """
+    while (seen := window(session, household_id, now)).state == "open":
+        review_id, number = new_id(), new_number("review", chance)
+        answer_by = now.astimezone(CASABLANCA).date() + ANSWER_WITHIN
+        if insert_new(session, Review, [{
+                "id": review_id, "household_id": household_id, "score_id": seen.score_id, "number": number,
+                "channel": channel, "asked_at": now, "answer_by": answer_by}]):
+            return ReviewAsked(household_id, review_id, number, answer_by)
+    return seen

@@ -14,6 +14,7 @@ from gateway.dialogue.acts import Performer
 from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.runtime import Runtime
+from gateway.web import limits
 
 LOOK_UPS_A_DAY = 20
 CHANNEL = "ussd"
@@ -62,12 +63,8 @@ def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
 
 
 def _performer(runtime: Runtime, session: Session, turn: Turn, key: str) -> Performer:
-    def may_look_up() -> bool:
-        counter = "lookups:" + runtime.vault.blind(turn.msisdn, "lookups").hex()
-        used = int(runtime.redis.incr(counter))
-        if used == 1:
-            runtime.redis.expire(counter, 86_400)
-        return used <= LOOK_UPS_A_DAY
+    def may_look_up(number: str) -> bool:
+        return limits.allows(runtime, "look-up", turn.msisdn, number, LOOK_UPS_A_DAY)
 
     return Performer(session, runtime.teller, CHANNEL, hashlib.sha256(key.encode()).hexdigest(),
                      runtime.clock(), may_look_up, turn.msisdn)

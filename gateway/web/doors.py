@@ -14,7 +14,10 @@ MOST_FIELDS = 100
 
 
 def callback(request: Request, token: str = "") -> CallbackRequest:
-    """The request as it came over the wire. The path is the raw one: a signature is made over that."""
+    """The request as it came over the wire. The path is the raw one: a signature is made over that.
+
+    Raises `BadCallback` for what could not be kept.
+    """
     environ = request.environ
     path = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if not path:
@@ -23,6 +26,8 @@ def callback(request: Request, token: str = "") -> CallbackRequest:
     if path.startswith("http"):
         path = "/" + path.split("/", 3)[3]
     form = {key: tuple(values) for key, values in request.form.lists()}
+    if any("\x00" in value for values in form.values() for value in values):
+        raise BadCallback("a field holds a NUL, which no database keeps")
     return CallbackRequest(path=path, headers=dict(request.headers), form=form, token=token)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from channels.base import Receipt
+from channels.base import BadCallback, Receipt
 from gateway import outbox
 from gateway.runtime import Runtime
 from gateway.web.doors import callback, check_token
+
+# As many characters as `ReceiptRecord.provider_id` has room for; a provider's own are about forty.
+LONGEST_ID = 80
 
 
 def routes(runtime: Runtime) -> Blueprint:
@@ -24,6 +27,8 @@ def routes(runtime: Runtime) -> Blueprint:
         return keep(runtime.channel("africastalking").receipt(callback(request, token)))
 
     def keep(receipt: Receipt) -> Response:
+        if len(receipt.provider_id) > LONGEST_ID:
+            raise BadCallback("a message's name is too long")
         now = runtime.clock()
         with runtime.database.write() as session:
             runtime.teller.heard(session, outbox.receive(session, runtime.vault, receipt, now), now)

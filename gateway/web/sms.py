@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
+from redis.exceptions import RedisError
 
 from channels.base import Inbound
 from channels.text import digits
 from gateway.registry import household as households
 from gateway.runtime import Runtime
+from gateway.web import limits
 from gateway.web.doors import callback, check_token
 
 STOP = frozenset({"STOP", "ARRET", "ARRÊT", "قف", "توقف", "ⴱⴷⴷ"})
@@ -38,21 +40,22 @@ def routes(runtime: Runtime) -> Blueprint:
 def answer(runtime: Runtime, inbound: Inbound) -> None:
     """Obey or help, once for each text: the provider's name for it is the key of the answer."""
     now = runtime.clock()
-    word = digits(inbound.body).strip().rstrip(".!").upper()
+    word = digits(inbound.body).rstrip(".!").upper()
+    subject = f"{inbound.provider}:{inbound.provider_id}"[:64]
+    answers = _may_answer(runtime, inbound.msisdn, subject)
     with runtime.database.write() as session:
         homes = households.households_of(session, runtime.vault, inbound.msisdn)
         locale = homes[0].locale if homes else "ar-MA"
-        notice = "stopped" if word in STOP else "sms_help"
         if word in STOP or word in START:
             households.suspend(session, runtime.vault, inbound.msisdn, now if word in STOP else None)
-        if _may_answer(runtime, inbound.msisdn):
-            runtime.teller.reply(session, notice, locale, inbound.msisdn,
-                                 f"{inbound.provider}:{inbound.provider_id}"[:64], now)
+        if answers:
+            notice = "stopped" if word in STOP else "sms_help"
+            runtime.teller.reply(session, notice, locale, inbound.msisdn, subject, now)
 
 
-def _may_answer(runtime: Runtime, msisdn: str) -> bool:
-    key = "sms:answers:" + runtime.vault.blind(msisdn, "sms.answers").hex()
-    answers = int(runtime.redis.incr(key))
-    if answers == 1:
-        runtime.redis.expire(key, 86_400)
-    return answers <= ANSWERS_A_DAY
+def _may_answer(runtime: Runtime, msisdn: str, subject: str) -> bool:
+    """Without Redis nobody is answered, but whoever wrote STOP is obeyed all the same."""
+    try:
+        return limits.allows(runtime, "sms", msisdn, subject, ANSWERS_A_DAY)
+    except RedisError:
+        return False

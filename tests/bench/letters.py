@@ -1,0 +1,64 @@
+"""Letters and texts: wording them, and setting pages."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from channels.letter.page import Letter, print_letters
+from channels.text import parts
+from gateway.words import LOCALES, TEMPLATES, Words
+from tests.bench.figure import Figure, per_second, scaled
+
+LETTERS = scaled(50, 500)
+BATCH = 50
+TEXTS = scaled(2_000, 20_000)
+TODAY = date(2026, 11, 21)
+FACTS = {
+    "programmes": [{"key": "asd", "below": True, "threshold": Decimal("9.743001")},
+                   {"key": "amo-tadamon", "below": False, "threshold": Decimal("9.3264284")}],
+    "index": Decimal("9.4972496"), "review_until": date(2027, 1, 20), "registered_on": date(2026, 11, 16),
+    "today": TODAY, "reference": "987654321", "service_code": "*580#", "with_pin": True,
+}
+
+
+def pages() -> Figure:
+    """Bundles of fifty in one file, beside a file each."""
+    words = Words(TEMPLATES)
+    letters = [_letter(words, number) for number in range(LETTERS)]
+    bundles = [letters[start : start + BATCH] for start in range(0, LETTERS, BATCH)]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        out = Path(folder) / "letters.pdf"
+        bundled = per_second(LETTERS, lambda: [print_letters(bundle, out, TODAY) for bundle in bundles])
+        singly = per_second(LETTERS, lambda: [print_letters([letter], out, TODAY) for letter in letters], rounds=1)
+    return Figure("letters_per_s", bundled, "letters/s", singly)
+
+
+def texts() -> Figure:
+    """Worded, made fit for a handset and counted in parts; beside a template parsed anew for each, and counted."""
+    words = Words(TEMPLATES)
+    folder = TEMPLATES / "notices"
+    plain = Environment(loader=FileSystemLoader(folder), autoescape=False)
+    plain.filters["date"] = lambda day: f"{day:%d/%m/%Y}"
+    source = (folder / "index_assigned" / "sms.ar-MA.j2").read_text(encoding="utf-8")
+    few = TEXTS // 10
+
+    def word_all() -> None:
+        for _ in range(TEXTS):
+            parts(words.notice("index_assigned", "sms", "ar-MA", **FACTS))
+
+    def parse_all() -> None:
+        for _ in range(few):
+            parts(plain.from_string(source).render(**FACTS))
+
+    return Figure("texts_per_s", per_second(TEXTS, word_all), "texts/s", per_second(few, parse_all))
+
+
+def _letter(words: Words, number: int) -> Letter:
+    documents = {locale: words.notice("index_assigned", "letter", locale, **FACTS) for locale in LOCALES}
+    return Letter(f"{100_000_000 + number}", f"household-{number}", ("A. B.", "Hay Salam", "10000 Rabat"), LOCALES,
+                  documents, "*580#", "482913")

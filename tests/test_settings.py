@@ -1,0 +1,124 @@
+"""Settings: whatever is missing or malformed stops the start and names itself; no secret shows itself."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from gateway.settings import QuietHours, Settings, SettingsError
+from tests.conftest import SETTINGS
+
+KEY = base64.b64encode(b"k" * 32).decode()
+OTHER_KEY = base64.b64encode(b"o" * 32).decode()
+TOKEN = "t" * 32
+GOOD = {
+    **SETTINGS,
+    "DATABASE_URL": "postgresql://service:a-database-password@db/mouachir",
+    "REDIS_URL": "redis://:a-redis-password@queue:6379/0",
+    "SECRET_KEYS": f"2:{OTHER_KEY},1:{KEY}",
+    "PUBLIC_URL": "https://rsu.example.ma",
+    "TWILIO_BASE_URL": "https://api.twilio.com",
+    "AFRICASTALKING_BASE_URL": "https://api.africastalking.com/version1",
+}
+REQUIRED = sorted(GOOD.keys() - {"TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL"})
+SECRETS = ("a-database-password", "a-redis-password", KEY, OTHER_KEY, str(b"k" * 32), GOOD["CALLBACK_TOKENS"],
+           GOOD["TWILIO_AUTH_TOKEN"], GOOD["AFRICASTALKING_API_KEY"])
+
+MALFORMED = [
+    ("DATABASE_URL", "mysql://host/name"), ("DATABASE_URL", "sqlite://"), ("DATABASE_URL", "sqlite+psycopg:///x.db"),
+    ("DATABASE_URL", "postgresql://"),
+    ("REDIS_URL", "http://queue"), ("REDIS_URL", "redis://"),
+    ("SECRET_KEYS", KEY), ("SECRET_KEYS", "1:short"), ("SECRET_KEYS", f"0:{KEY}"), ("SECRET_KEYS", f"256:{KEY}"),
+    ("SECRET_KEYS", f"1:{KEY},"), ("SECRET_KEYS", ","), ("SECRET_KEYS", f"1:{KEY},1:{OTHER_KEY}"),
+    ("SECRET_KEYS", f"x:{KEY}"), ("SECRET_KEYS", "1:" + base64.b64encode(b"k" * 31).decode()),
+    ("SECRET_KEYS", f"1:{KEY[:-1]}é"),
+    ("PUBLIC_URL", "rsu.example.ma"), ("PUBLIC_URL", "ftp://rsu.example.ma"), ("PUBLIC_URL", "https://"),
+    ("PUBLIC_URL", "https://["), ("PUBLIC_URL", "https://host:port"), ("PUBLIC_URL", "https://host?a=1"),
+    ("PUBLIC_URL", "https://host#top"), ("PUBLIC_URL", "https://user:password@host"), ("PUBLIC_URL", "https://a b"),
+    ("SERVICE_CODE", "580"), ("SERVICE_CODE", "*580"), ("SERVICE_CODE", "*58a#"), ("SERVICE_CODE", "**580#"),
+    ("CALLBACK_TOKENS", "short"), ("CALLBACK_TOKENS", ","), ("CALLBACK_TOKENS", f"{TOKEN},"),
+    ("CALLBACK_TOKENS", f"{TOKEN},short"), ("CALLBACK_TOKENS", TOKEN[:-1] + "/"),
+    ("SMS_PROVIDERS", "twilio"), ("SMS_PROVIDERS", "pigeon:100"), ("SMS_PROVIDERS", "twilio:0"),
+    ("SMS_PROVIDERS", "twilio:50,twilio:50"), ("SMS_PROVIDERS", "twilio:-1"), ("SMS_PROVIDERS", ","),
+    ("TWILIO_ACCOUNT_SID", "AC123"), ("TWILIO_ACCOUNT_SID", "SM" + "0" * 32),
+    ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
+    ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
+    ("UNKNOWN_FOR_S", "9999999"),
+]
+
+
+def refused(**changed: str) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**GOOD, **changed})
+    return caught.value
+
+
+def test_a_whole_environment_is_read():
+    settings = Settings.from_env(GOOD)
+    assert settings.secret_keys == ((2, b"o" * 32), (1, b"k" * 32))
+    assert settings.sms_providers == (("twilio", 70), ("africastalking", 30))
+    assert settings.service_code == "*580#"
+    assert settings.quiet_hours == QuietHours(20, 9)
+    assert (settings.lease_s, settings.reconcile_after_s, settings.unknown_for_s) == (60, 120, 900)
+
+
+@pytest.mark.parametrize("nothing", ["absent", "empty", "blank"])
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_setting_stops_the_start_and_names_itself(name, nothing):
+    environment = {key: value for key, value in GOOD.items() if key != name}
+    environment |= {"empty": {name: ""}, "blank": {name: "  "}}.get(nothing, {})
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environment)
+    assert caught.value.problems == [f"{name}: is missing"]
+
+
+@pytest.mark.parametrize(("name", "value"), MALFORMED)
+def test_a_malformed_setting_stops_the_start_and_names_itself(name, value):
+    problems = refused(**{name: value}).problems
+    assert [problem.partition(":")[0] for problem in problems] == [name]
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"SMS_PROVIDERS": "twilio:1,africastalking:1", "PUBLIC_URL": "http://rsu.example.ma"})
+    named = {line.partition(":")[0] for line in str(caught.value).splitlines()}
+    assert named == set(REQUIRED) - {"SMS_PROVIDERS"}
+
+
+def test_a_problem_never_quotes_the_value():
+    error = refused(SECRET_KEYS="1:a-bad-secret", CALLBACK_TOKENS="a-bad-secret!", DATABASE_URL="a-bad-secret",
+                    REDIS_URL="a-bad-secret", PUBLIC_URL="https://user:a-bad-secret@host")
+    assert len(error.problems) == 5
+    assert "a-bad-secret" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL"])
+@pytest.mark.parametrize("host", ["rsu.example.ma", "10.0.0.1", "127.0.0.1.example.ma", "localhost.example.ma",
+                                  "127.0.0.2", "[2001:db8::1]", "0.0.0.0"])
+def test_an_address_without_https_is_refused(name, host):
+    assert refused(**{name: f"http://{host}/path"}).problems == [
+        f"{name}: must begin with https:// (http only on loopback)"]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8580", "http://localhost", "http://[::1]:8580/x",
+                                     "https://rsu.example.ma:8443/gateway", "https://[2001:db8::1]"])
+def test_an_address_with_https_or_on_loopback_is_taken(address):
+    assert Settings.from_env({**GOOD, "PUBLIC_URL": address + "/"}).public_url == address
+
+
+@pytest.mark.parametrize("write", [repr, str])
+def test_no_secret_shows_itself(write):
+    settings = Settings.from_env(GOOD)
+    for shown in (write(settings), write(settings.twilio), write(settings.africastalking)):
+        assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_a_provider_that_is_not_used_needs_no_account():
+    environment = {key: value for key, value in GOOD.items() if not key.startswith("TWILIO")}
+    assert Settings.from_env({**environment, "SMS_PROVIDERS": "africastalking:1"}).twilio is None
+
+
+def test_two_tokens_and_spaces_around_them_are_taken():
+    taken = Settings.from_env({**GOOD, "CALLBACK_TOKENS": f" {TOKEN} , {'u' * 40} "})
+    assert taken.callback_tokens == (TOKEN, "u" * 40)

@@ -1,0 +1,116 @@
+"""Health and figures: traffic goes only where it can be served, and no figure tells of a person."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.outbox import Message
+from tests.conftest import a_row, open_house, register
+from tests.web.desk import CODE, PHONE, PIN, TOKEN, USSD, Handset, client, give_pin, rows
+
+one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def figures(web):
+    """Every family, by name, once it has been read as Prometheus reads it."""
+    answer = web.get("/metrics")
+    assert (answer.status_code, answer.content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return list(text_string_to_metric_families(answer.text)), answer.text
+
+
+def test_a_house_with_its_stores_is_ready(runtime):
+    web = client(runtime)
+    assert web.get("/health/live").json == {"status": "live"}
+    ready = web.get("/health/ready")
+    assert (ready.status_code, ready.json) == (
+        200, {"status": "ready", "checks": {"database": True, "redis": True, "outbox": True}})
+
+
+@one_kind
+def test_without_redis_it_lives_but_is_not_ready(database_url, tmp_path, clock):
+    house = open_house(database_url, "redis://127.0.0.1:1/0", tmp_path, clock)
+    web = client(house)
+    ready = web.get("/health/ready")
+    assert (web.get("/health/live").status_code, ready.status_code) == (200, 503)
+    assert ready.json["checks"] == {"database": True, "redis": False, "outbox": True}
+    assert {family.name for family in figures(web)[0]} >= {"mouachir_reviews", "mouachir_outbox_oldest_due_seconds"}
+    house.close()
+
+
+@one_kind
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "sqlite:////nowhere/house.db"])
+def test_without_a_database_it_lives_but_is_not_ready(redis_url, tmp_path, clock, url, database_url):
+    house = open_house(url, redis_url, tmp_path, clock)
+    web = client(house)
+    ready = web.get("/health/ready")
+    assert (web.get("/health/live").status_code, ready.status_code) == (200, 503)
+    assert ready.json["checks"] == {"database": False, "redis": True, "outbox": False}
+    house.close()
+
+
+@one_kind
+def test_a_text_that_waits_too_long_is_seen_but_turns_no_caller_away(runtime, clock):
+    register(runtime, a_row())
+    web = client(runtime)
+    clock.forward(minutes=6)
+    ready = web.get("/health/ready")
+    assert (ready.status_code, ready.json["checks"]["outbox"]) == (200, False)
+    oldest, = [family for family in figures(web)[0] if family.name == "mouachir_outbox_oldest_due_seconds"]
+    assert oldest.samples[0].value == 360.0
+
+
+def test_figures_parse_and_no_family_stands_twice(runtime):
+    register(runtime, a_row(), a_row("2900000002", "0712345678"), a_row("2900000003", None))
+    give_pin(runtime)
+    web = client(runtime)
+    handset = Handset(web)
+    handset.dial()
+    for typed in ("2", "3", "1", "1"):
+        handset.type(typed)
+    for status in ("Success", "Incomplete"):
+        web.post(f"{USSD}/ended", data={"sessionId": "x", "status": status})
+    web.post(f"{USSD}x")
+    for kind in ("Rejected", "Unknown"):
+        runtime.count("send_errors", provider="twilio", kind=kind, code='a "code"\n of theirs\\')
+    families, _ = figures(web)
+    assert Counter(family.name for family in families).most_common(1)[0][1] == 1
+    samples = {(sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+               for family in families for sample in family.samples}
+    assert samples["mouachir_messages", "sms", "created"] == 3
+    assert samples["mouachir_messages", "letter", "created"] == 1
+    assert samples["mouachir_complaints",] == 1
+    assert samples["mouachir_ussd_turns_total", "false"] == 4
+    assert samples["mouachir_ussd_turns_total", "true"] == 1
+    assert samples["mouachir_ussd_ended_total", "Incomplete"] == 1
+    assert samples["mouachir_callbacks_refused_total",] == 1
+    assert samples["mouachir_send_errors_total", 'a "code"\n of theirs\\', "Rejected", "twilio"] == 1
+
+
+@one_kind
+def test_figures_tell_of_no_person(runtime):
+    register(runtime, a_row(language="fr-MA"))
+    give_pin(runtime)
+    handset = Handset(client(runtime))
+    for typed in ("2", "1", PIN):
+        handset.dial()
+        handset.type(typed)
+    _, text = figures(handset.web)
+    message, = rows(runtime, Message)
+    assert not [word for word in (PHONE, PHONE[4:], PIN, TOKEN, CODE, message.token, message.reference, str(message.id))
+                if word in text]
+    assert not re.search(r"[0-9]{6}|[\u0600-\u06ff]", re.sub(r"HELP.*", "", text))
+
+
+@one_kind
+def test_an_empty_house_has_figures_too(runtime):
+    with runtime.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Message)) == 0
+    families, _ = figures(client(runtime))
+    assert {family.name for family in families} == {
+        "mouachir_messages", "mouachir_reviews", "mouachir_complaints", "mouachir_receipts_unmatched",
+        "mouachir_outbox_oldest_due_seconds"}

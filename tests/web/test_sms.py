@@ -1,0 +1,146 @@
+"""Texts in: STOP and START are obeyed in every language, each text is answered once, and two machines fall silent."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.outbox import Message
+from gateway.registry.household import Contact
+from gateway.web.sms import ANSWERS_A_DAY, STOP
+from tests.conftest import SETTINGS, a_row, open_house, register
+from tests.web.desk import PHONE, TOKEN, client, contents, rows, signed
+
+one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+AFRICASTALKING = f"/sms/africastalking/{TOKEN}"
+NEW_SPENDING = {"butane": "200.00", "water_electricity": "1900.50", "phone_internet": "800.00"}
+
+
+@pytest.fixture
+def web(runtime):
+    register(runtime, a_row(language="fr-MA"))
+    return client(runtime)
+
+
+def text(web, body, name="in-1", phone=PHONE):
+    """A text comes in through Africa's Talking."""
+    return web.post(AFRICASTALKING, data={"date": "2026-11-23 11:00:00", "from": phone, "id": name, "linkId": "",
+                                          "text": body, "to": "580", "networkCode": "60401"}).status_code
+
+
+def twilio(web, body, name, phone=PHONE, **changed):
+    form = {"MessageSid": name, "AccountSid": SETTINGS["TWILIO_ACCOUNT_SID"], "From": phone, "To": "+212800000000",
+            "Body": body, "NumMedia": "0", "ApiVersion": "2010-04-01"}
+    return web.post("/sms/twilio", data={**form, **changed}, headers=signed("/sms/twilio", form))
+
+
+def replies(runtime):
+    """The notices that answer a text, in the order in which they were posted."""
+    return [message for message in sorted(rows(runtime, Message), key=lambda message: message.id)
+            if message.notice in ("stopped", "sms_help")]
+
+
+def stopped(runtime):
+    return [contact.suspended_at is not None for contact in rows(runtime, Contact)]
+
+
+@pytest.mark.parametrize("word", ["STOP", "قف", "ⴱⴷⴷ"])
+def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(runtime, web, clock, word):
+    assert text(web, word) == 204
+    assert stopped(runtime) == [True]
+    assert [(one.notice, one.locale, one.medium) for one in replies(runtime)] == [("stopped", "fr-MA", "sms")]
+    clock.forward(days=1)
+    register(runtime, a_row(spending=NEW_SPENDING))
+    assert stopped(runtime) == [True]
+    clock.forward(days=1)
+    text(web, "ابدأ", "in-2")
+    assert stopped(runtime) == [False]
+    register(runtime, a_row())
+    told = [message.medium for message in sorted(rows(runtime, Message), key=lambda message: message.id)
+            if message.notice == "index_assigned"]
+    assert told == ["sms", "letter", "sms"]
+
+
+@one_kind
+@pytest.mark.parametrize("body", [*sorted(STOP), "stop", " Stop. ", "STOP!", "arrêt", "\u200fقف", "قف.", "S T O P\n"])
+def test_stop_is_understood_as_people_write_it(runtime, web, body):
+    text(web, body)
+    assert stopped(runtime) == [True]
+
+
+@one_kind
+@pytest.mark.parametrize("body", ["", "Bonjour", "stopper", "ne pas stop", "1", "سلام", "580", "*580#"])
+def test_anything_else_is_helped_and_stops_nothing(runtime, web, body):
+    text(web, body)
+    assert stopped(runtime) == [False]
+    assert [one.notice for one in replies(runtime)] == ["sms_help"]
+
+
+@one_kind
+def test_stop_stops_the_number_in_every_household_and_no_other_number(runtime, web):
+    register(runtime, a_row("2900000002"), a_row("2900000003", "0712345678"))
+    text(web, "STOP")
+    assert sorted(stopped(runtime)) == [False, True, True]
+
+
+@one_kind
+def test_whoever_is_unknown_is_answered_in_arabic_and_nothing_is_stopped(runtime, web):
+    text(web, "STOP", phone="+212699999999")
+    assert stopped(runtime) == [False]
+    assert [(one.notice, one.locale) for one in replies(runtime)] == [("stopped", "ar-MA")]
+
+
+def test_a_text_that_comes_again_is_answered_once(runtime, web):
+    for _ in range(3):
+        text(web, "STOP")
+        assert twilio(web, "Bonjour", "SM1").status_code == 200
+    assert [one.notice for one in replies(runtime)] == ["stopped", "sms_help"]
+
+
+@one_kind
+def test_only_so_many_texts_a_day_are_answered_and_all_of_them_obeyed(runtime, web, clock):
+    for number in range(ANSWERS_A_DAY + 3):
+        text(web, "Bonjour", f"in-{number}")
+    text(web, "STOP", "in-stop")
+    assert len(replies(runtime)) == ANSWERS_A_DAY
+    assert stopped(runtime) == [True]
+    text(web, "Bonjour", "in-other", phone="+212699999999")
+    assert len(replies(runtime)) == ANSWERS_A_DAY + 1
+
+
+@one_kind
+def test_a_text_that_comes_again_does_not_use_up_the_days_answers(runtime, web):
+    for _ in range(ANSWERS_A_DAY + 3):
+        text(web, "Bonjour", "in-0")
+    text(web, "Bonjour", "in-1")
+    assert len(replies(runtime)) == 2
+
+
+def test_without_redis_nobody_is_answered_but_stop_is_obeyed(database_url, tmp_path, clock):
+    house = open_house(database_url, "redis://127.0.0.1:1/0", tmp_path, clock)
+    register(house, a_row())
+    assert text(client(house), "STOP") == 204
+    assert (stopped(house), replies(house)) == ([True], [])
+    house.close()
+
+
+@one_kind
+def test_a_text_that_is_not_the_providers_is_refused_and_changes_nothing(runtime, web):
+    before = contents(runtime)
+    form = {"id": "in-1", "from": PHONE, "text": "STOP"}
+    refused = [
+        web.post(AFRICASTALKING[:-1] + "x", data=form), web.post("/sms/twilio", data=form),
+        twilio(web, "Bonjour", "SM1", Body="STOP"), twilio(web, "STOP", "SM1", From="+212712345678"),
+        web.post(AFRICASTALKING, data={**form, "text": ["STOP", "START"]}),
+        web.post(AFRICASTALKING, data={**form, "id": ""}),
+        web.post(AFRICASTALKING, data={"id": "in-1", "text": "STOP"}),
+    ]
+    assert [answer.status_code for answer in refused] == [403] * len(refused)
+    assert not [answer for answer in refused if PHONE in answer.text]
+    assert contents(runtime) == before
+
+
+@one_kind
+def test_twilio_is_answered_with_an_empty_document(web):
+    answer = twilio(web, "Bonjour", "SM1")
+    assert (answer.content_type, answer.text) == (
+        "text/xml; charset=utf-8", '<?xml version="1.0" encoding="UTF-8"?><Response/>')
