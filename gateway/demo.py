@@ -146,20 +146,13 @@ class Tour:
 
     def _told(self, session: Any, delivered: set[str]) -> Counter[str]:
         """How often each household was told its index: by a text in its inbox, or on a sheet of paper."""
+        notices = session.scalars(sa.select(Message).where(Message.notice == "index_assigned")).all()
+        on_paper = {message.reference for message in notices if message.medium == "letter"}
         papers = Counter(entry.token for run in self.runtime.tray.runs() for entry in run.letters
-                         if entry.number in self._index_letters(session))
-        texts: Counter[str] = Counter()
-        for message in session.scalars(sa.select(Message).where(Message.medium == "sms",
-                                                                Message.notice == "index_assigned")):
-            if self.runtime.vault.open(message.body_sealed, "message.body", message.id) in delivered:
-                texts[str(message.household_id)] += 1
-        return papers + texts
-
-    def _index_letters(self, session: Any) -> frozenset[str]:
-        if not hasattr(self, "_numbers"):
-            self._numbers = frozenset(session.scalars(sa.select(Message.reference).where(
-                Message.medium == "letter", Message.notice == "index_assigned")))
-        return self._numbers
+                         if entry.number in on_paper)
+        return papers + Counter(
+            str(message.household_id) for message in notices if message.medium == "sms"
+            and self.runtime.vault.open(message.body_sealed, "message.body", message.id) in delivered)
 
     def _household_calls(self, locale: str, key: str) -> None:
         msisdn, household_id = self._somebody(locale)

@@ -15,7 +15,7 @@ from typing import Any
 PERSONAL = re.compile(
     r"""
     # A telephone as people write it: 06 12-34.56.78, +212 (0)6 12 34 56 78, 00212612345678.
-    (?:(?:\+|00)?212|0) [\s.()/-]{0,3} (?:0[\s.()/-]{0,2})? [5-8] (?:[\s.()/-]{0,2}[0-9]){8}
+    (?:(?:\+|00)?212|0) [\s.()/-]{0,3} (?:0[\s.()/-]{0,2})? [5-8] (?:[\s.()/-]{0,3}[0-9]){8}
     # An identifier, a PIN, the number of a household, a request or a letter.
     | [0-9]{6,}
     # An index.

@@ -512,8 +512,8 @@ def _lost_send(session: Session, record: ReceiptRecord) -> UUID | None:
     unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
     strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(
         ReceiptRecord.provider == record.provider, ReceiptRecord.to_blind == record.to_blind,
-        ReceiptRecord.message_id.is_(None)))
-    if not unsure or (strangers or 0) < len(waiting):
+        ReceiptRecord.message_id.is_(None), ReceiptRecord.received_at >= waiting[0][0].started_at)) if unsure else 0
+    if not strangers or strangers < len(waiting):
         return None
     unsure[0].provider_id, unsure[0].outcome = record.provider_id, "accepted"
     return unsure[0].message_id

@@ -68,7 +68,8 @@ def machine() -> str:
     """What the figures were measured on."""
     processor = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                       if line.startswith("model name")), platform.machine())
-    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}"
+    return (f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}, "
+            f"load before {os.getloadavg()[0]:.1f}")
 
 
 def table(rows: list[dict]) -> Table:

@@ -10,7 +10,7 @@ from channels.base import Accepted
 from gateway import outbox
 from gateway.outbox import Attempt, Message, ReceiptRecord
 from gateway.registry.score import Notification
-from tests.conftest import SETTINGS, a_row, register
+from tests.conftest import SETTINGS, a_row, open_house, register
 from tests.web.desk import PHONE, TOKEN, client, contents, homes, rows, signed
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -205,8 +205,8 @@ def test_a_receipt_does_not_reach_a_message_of_the_other_provider(runtime, web):
 
 
 @one_kind
-@pytest.mark.parametrize("fields", [{"id": ""}, {"id": "None"}, {"id": [AT_ID, AT_ID]}, {"status": ["Success", "Failed"]},
-                                    {"id": "x" * 81}, {"id": "a\x00b"}, {"phoneNumber": [PHONE, PHONE]}])
+@pytest.mark.parametrize("fields", [{"id": ""}, {"id": "None"}, {"id": [AT_ID, AT_ID]}, {"id": "x" * 81},
+                                    {"id": "a\x00b"}, {"status": ["Success", "Failed"]}, {"phoneNumber": [PHONE, PHONE]}])
 def test_an_unreadable_receipt_is_refused_and_changes_nothing(runtime, web, fields):
     sent(runtime, "africastalking", AT_ID)
     before = contents(runtime)
@@ -223,8 +223,6 @@ def test_a_receipt_as_long_as_it_may_be_is_kept_on_either_database(runtime, web,
 
 @one_kind
 def test_a_provider_that_is_not_used_has_no_door(database_url, redis_url, tmp_path, clock):
-    from tests.conftest import open_house
-
     house = open_house(database_url, redis_url, tmp_path, clock, SMS_PROVIDERS="twilio:1")
     assert africastalking(client(house)) == 403
     house.close()

@@ -1,0 +1,286 @@
+"""Whatever happens in whatever order: nobody is lost, and nobody is sent twice what is to be sent once.
+
+Hypothesis invents the story: workers that claim, send, fall asleep and are killed, providers that accept and do
+not say so, receipts that come early, late, twice, in any order or with another number, and the clock going on. The
+outbox, the notices and the sweep are the real ones, on a real database.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from channels.base import Accepted, Misconfigured, Outbound, Receipt, Rejected, Throttled, Unavailable, Unknown
+from gateway import outbox
+from gateway.outbox import FINAL, Attempt, Claim, Draft, Message, ReceiptRecord
+from gateway.registry.events import IndexAssigned
+from gateway.registry.score import Notification
+from gateway.runtime import Runtime
+from jobs.sweep import sweep
+from tests.conftest import NOON, Clock, _named, a_row, open_house, register
+
+LEASE = timedelta(seconds=60)
+STRANGER = "+212699999999"
+SHARED = "0612345601"
+REFUSALS = {"rejected": Rejected, "unavailable": Unavailable, "throttled": Throttled, "misconfigured": Misconfigured,
+            "unknown, not accepted": Unknown}
+ANSWERS = ("accepted", "unknown, but accepted", *REFUSALS)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text that a provider has accepted, whatever it said."""
+
+    provider: str
+    provider_id: str
+    message: UUID
+    token: str
+    msisdn: str
+    body: str
+
+
+class Provider:
+    """What a provider knows. Twilio can be asked; Africa's Talking cannot."""
+
+    def __init__(self, name: str, texts: list[Text]) -> None:
+        self.name = name
+        self.texts = texts
+
+    def accept(self, held: Claim) -> Accepted:
+        text = Text(self.name, f"{self.name}-{len(self.texts)}", held.id, held.token, held.msisdn, held.body)
+        self.texts.append(text)
+        return Accepted(text.provider_id)
+
+    def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
+        if self.name != "twilio":
+            raise Unknown("no_query")
+        found = [text for text in self.texts if text.provider == self.name
+                 and (text.msisdn, text.body) == (message.msisdn, message.body)]
+        return Accepted(found[-1].provider_id) if found else None
+
+
+class Story(RuleBasedStateMachine):
+    house: Runtime
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[Text] = []
+        self.clock = Clock()
+        self.runtime = replace(self.house, clock=self.clock, channels={
+            name: Provider(name, self.texts) for name in ("twilio", "africastalking")})
+        self.hands: dict[str, list[Claim]] = {"A": [], "B": []}
+        self.answers: dict[str, list] = {"A": [], "B": []}
+        self.delivered: set[UUID] = set()
+        self.runs: list[str] = []
+
+    @initialize(dead=st.sets(st.sampled_from(["+212612345601", "+212612345602"])))
+    def begin(self, dead: set[str]) -> None:
+        """Four households, two of them with one telephone, and an answer that may go twice; some phones are dead."""
+        self.dead = dead
+        with self.runtime.database.write() as session:
+            for table in (Notification, ReceiptRecord, Attempt):
+                session.execute(sa.delete(table))
+            session.execute(sa.delete(Message).where(Message.medium == "letter"))
+            session.execute(sa.update(Message).values(
+                state="created", fence=0, avoid=[], not_before=NOON, alarm_until=None, lease_until=None,
+                created_at=NOON, changed_at=NOON))
+
+    # Workers
+
+    @rule(worker=st.sampled_from("AB"), provider=st.sampled_from(["twilio", "africastalking"]), most=st.integers(1, 5))
+    def claim(self, worker: str, provider: str, most: int) -> None:
+        with self.runtime.database.write() as session:
+            ids = session.scalars(sa.select(Message.id).where(Message.medium == "sms").order_by(Message.id)).all()
+            self.hands[worker] += outbox.claim(session, self.runtime.vault, ids[:most], lambda avoid: provider,
+                                               self.clock(), LEASE)
+
+    @rule(worker=st.sampled_from("AB"), answer=st.sampled_from(ANSWERS))
+    def send(self, worker: str, answer: str) -> None:
+        """What `jobs.deliver` does: nothing is sent after the lease."""
+        if not self.hands[worker]:
+            return
+        held = self.hands[worker].pop(0)
+        if self.clock() >= held.until:
+            result = Unavailable("lease_over")
+        elif answer in REFUSALS:
+            result = REFUSALS[answer]("code")
+        else:
+            accepted = self.runtime.channels[held.provider].accept(held)
+            result = accepted if answer == "accepted" else Unknown("read_timeout")
+        self.answers[worker].append((held, result))
+
+    @rule(worker=st.sampled_from("AB"))
+    def settle(self, worker: str) -> None:
+        if self.answers[worker]:
+            held, result = self.answers[worker].pop(0)
+            with self.runtime.database.write() as session:
+                told = outbox.settle(session, held, result, self.clock())
+                self.runtime.teller.heard(session, told, self.clock())
+
+    @rule(worker=st.sampled_from("AB"))
+    def kill(self, worker: str) -> None:
+        self.hands[worker], self.answers[worker] = [], []
+
+    # The world
+
+    @rule(data=st.data(), final=st.booleans(), wrong_number=st.booleans(), times=st.integers(1, 2))
+    def receipt(self, data: st.DataObject, final: bool, wrong_number: bool, times: int) -> None:
+        if self.texts:
+            text = data.draw(st.sampled_from(self.texts))
+            for _ in range(times):
+                self._receipt(text, "final" if final else data.draw(st.sampled_from([None, "sent"])),
+                              STRANGER if wrong_number else text.msisdn)
+
+    def _receipt(self, text: Text, outcome: str | None, msisdn: str) -> None:
+        if outcome == "final":
+            outcome = "failed" if text.msisdn in self.dead else "delivered"
+        token = text.token if text.provider == "twilio" else None
+        with self.runtime.database.write() as session:
+            told = outbox.receive(session, self.runtime.vault, Receipt(
+                text.provider, text.provider_id, str(outcome), outcome, msisdn, token), self.clock())
+            self.runtime.teller.heard(session, told, self.clock())
+
+    @rule(seconds=st.sampled_from([1, 30, 61, 125, 1000, 4000, 100_000, 260_000]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.forward(seconds=seconds)
+
+    @rule()
+    def sweep(self) -> None:
+        sweep(self.runtime)
+
+    @rule()
+    def tell_again(self) -> None:
+        with self.runtime.database.write() as session:
+            events = [IndexAssigned(household, UUID(subject)) for household, subject in session.execute(
+                sa.select(Message.household_id, Message.subject).where(
+                    Message.medium == "sms", Message.household_id.is_not(None)))]
+            assert self.runtime.teller.tell(session, events, self.clock()) == 0
+
+    @rule(killed=st.booleans())
+    def print_letters(self, killed: bool) -> None:
+        run = f"run {len(self.runs)}"
+        with self.runtime.database.write() as session:
+            outbox.claim_letters(session, self.runtime.vault, run, self.clock(), LEASE, 100)
+        if not killed:
+            with self.runtime.database.write() as session:
+                outbox.printed(session, run, self.clock())
+        self.runs.append(run)
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data())
+    def post_letters(self, data: st.DataObject) -> None:
+        self._post(data.draw(st.sampled_from(self.runs)))
+
+    def _post(self, run: str) -> None:
+        with self.runtime.database.write() as session:
+            for told in outbox.posted(session, run, self.clock()):
+                self.runtime.teller.heard(session, told, self.clock())
+
+    # What must be true at any moment
+
+    @invariant()
+    def nobody_is_sent_twice_what_is_to_be_sent_once(self) -> None:
+        sent = Counter(text.message for text in self.texts)
+        for message in self.messages():
+            assert message.policy != "at_most_once" or sent[message.id] <= 1, "sent twice"
+
+    @invariant()
+    def what_was_delivered_stays_so_and_is_proved_once(self) -> None:
+        texts = {message.id: message for message in self.messages() if message.medium == "sms"}
+        delivered = {key for key, message in texts.items() if message.state == "delivered"}
+        assert delivered >= self.delivered, "a delivered text has moved"
+        self.delivered = delivered
+        alive = Counter(text.message for text in self.texts if text.msisdn not in self.dead)
+        assert all(alive[key] for key in delivered), "delivered, and was never accepted for a living telephone"
+        with self.runtime.database.read() as session:
+            proofs = Counter(session.scalars(sa.select(Notification.household_id)))
+        letters = {letter.household_id: letter for letter in self.messages() if letter.medium == "letter"}
+        for message in texts.values():
+            letter = letters.get(message.household_id) if message.household_id else None
+            if message.state == "delivered" and message.household_id:
+                assert proofs[message.household_id] == 1
+            if message.state == "failed" and message.household_id:
+                assert letter is not None, "neither text nor letter"
+            if letter is not None:
+                assert message.state in ("failed", "delivered"), "a letter and a text"
+
+    def messages(self) -> list[Message]:
+        with self.runtime.database.read() as session:
+            return list(session.scalars(sa.select(Message)))
+
+    # And in the end
+
+    def teardown(self) -> None:
+        """Every worker wakes up, the providers are well again, and every receipt comes at last."""
+        if not hasattr(self, "dead"):
+            return
+        for _ in range(12):
+            for worker in "AB":
+                self.claim(worker, "twilio", 10)
+                while self.hands[worker]:
+                    self.send(worker, "accepted")
+                while self.answers[worker]:
+                    self.settle(worker)
+            for text in list(self.texts):
+                self._receipt(text, "final", text.msisdn)
+            self.time_passes(3700)
+            self.sweep()
+            self.print_letters(killed=False)
+            self._post(self.runs[-1])
+            self.nobody_is_sent_twice_what_is_to_be_sent_once()
+            self.what_was_delivered_stays_so_and_is_proved_once()
+        for run in self.runs:
+            self._post(run)
+        for message in self.messages():
+            assert message.state in FINAL, f"a {message.medium} stays {message.state} for ever"
+        told = {message.household_id for message in self.messages() if message.state == "delivered"}
+        assert told >= {message.household_id for message in self.messages() if message.household_id}, "lost"
+
+
+def told(url: str, redis_url: str, folder) -> Iterator[Runtime]:
+    """A house in which four households are to be told, and one person answered."""
+    opened = open_house(url, redis_url, folder, Clock())
+    phones = (SHARED, SHARED, "0612345602", "0612345603")
+    register(opened, *(a_row(f"290000000{digit}", phone) for digit, phone in enumerate(phones, 1)))
+    with opened.database.write() as session:
+        outbox.post(session, opened.vault, [Draft(None, "sms_help", "an answer", "sms", "fr-MA", "000000000",
+                                                  "+212612345601", "une réponse", "at_least_once")], NOON)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def house(request, tmp_path_factory, redis_server) -> Iterator[Runtime]:
+    folder = tmp_path_factory.mktemp("machine")
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "house.db")
+        yield from told(f"sqlite:///{folder / 'house.db'}", redis_server, folder)
+        return
+    server = request.getfixturevalue("postgresql_url")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE machine TEMPLATE template_house")
+    yield from told(_named(server, "machine"), redis_server, folder)
+
+
+def test_nobody_is_lost_and_nobody_is_sent_twice_whatever_happens(house):
+    examples = 40 if house.settings.database_url.startswith("sqlite") else 8
+    run_state_machine_as_test(
+        type("Told", (Story,), {"house": house}),
+        settings=settings(max_examples=examples, stateful_step_count=30, deadline=None, database=None,
+                          suppress_health_check=list(HealthCheck)))

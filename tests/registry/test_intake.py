@@ -1,0 +1,218 @@
+"""Intake: rows become households and scores; what is there already stays, what changed is told if it moved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.outbox import Message
+from gateway.registry import household as households
+from gateway.registry.extract import read
+from gateway.registry.household import Contact, Household, Member
+from gateway.registry.index import Formula, reproduce
+from gateway.registry.programme import Programme, Threshold
+from gateway.registry.score import IndexScore, ProgrammeDecision, latest
+from tests.conftest import EXAMPLE, NOON, a_row, open_house, register
+from tests.web.desk import contents, homes, rows
+
+one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+MORE = {"butane": "200.00", "water_electricity": "1900.50", "phone_internet": "800.00"}
+OLD_KEY = "1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+NEW_KEY = "2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+
+
+def store(runtime, *given):
+    with runtime.database.write() as session:
+        return runtime.intake.store(session, given, runtime.clock())
+
+
+def scores(runtime):
+    """In the order in which they were computed."""
+    return sorted(rows(runtime, IndexScore), key=lambda score: score.computed_at)
+
+
+def notices(runtime):
+    return [message.notice for message in rows(runtime, Message)]
+
+
+def a_broken_row():
+    """A row that passed the door, of a region that the formula does not have: it cannot be computed."""
+    row = a_row()
+    return replace(row, household={**row.household, "region": 13}, content_digest="0" * 64)
+
+
+@one_kind
+def test_a_new_row_is_stored_scored_and_told(runtime):
+    register(runtime, a_row())
+    score, = scores(runtime)
+    assert (score.cause, score.predecessor_id, score.failure) == ("registration", None, None)
+    assert score.value == reproduce(Formula.load(score.formula), score.snapshot).value
+    assert sum(Decimal(line["amount"]) for line in score.contributions) == score.value
+    assert {decision.programme for decision in rows(runtime, ProgrammeDecision)} == {"asd", "amo-tadamon"}
+    assert notices(runtime) == ["index_assigned"]
+
+
+def test_the_same_row_twice_changes_nothing_and_tells_nobody(runtime, clock):
+    register(runtime, a_row())
+    before = contents(runtime)
+    clock.forward(days=1)
+    register(runtime, a_row())
+    assert store(runtime, a_row()).unchanged == 1
+    assert contents(runtime) == before
+
+
+@one_kind
+def test_a_row_written_otherwise_with_the_same_facts_is_the_same_row(runtime):
+    first = json.loads(EXAMPLE.read_text(encoding="utf-8").splitlines()[0])
+    turned = json.dumps(dict(reversed(first.items())), indent=None, ensure_ascii=True)
+    (row,) = read(BytesIO(turned.encode()), NOON.date())
+    (same,) = read(BytesIO(json.dumps(first).encode()), NOON.date())
+    assert (store(runtime, row).new, store(runtime, same).unchanged) == (1, 1)
+
+
+def test_a_changed_row_makes_a_new_score_with_its_predecessor_and_is_told(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=1)
+    register(runtime, a_row(spending=MORE))
+    first, second = scores(runtime)
+    assert (second.predecessor_id, second.cause) == (first.id, "data update")
+    assert second.value != first.value
+    assert len(homes(runtime)) == 1
+    assert notices(runtime) == ["index_assigned"] * 2
+
+
+@one_kind
+def test_a_change_that_moves_neither_index_nor_decision_is_not_news(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=1)
+    moved = a_row(address={"lines": ["رقم 9، الزنقة 3"], "postal_code": "20250", "locality": "الدار البيضاء"})
+    assert store(runtime, moved).changed == 1
+    assert (len(scores(runtime)), notices(runtime)) == (1, ["index_assigned"])
+    home, = homes(runtime)
+    assert "رقم 9، الزنقة 3" in households.address_of(runtime.vault, home).lines
+
+
+@one_kind
+def test_a_change_that_moves_a_decision_alone_is_told(runtime, clock):
+    """A new limit is in force: the index is the same, what it means is not."""
+    limits = (Threshold(Decimal("9"), date(2023, 12, 1), "a law"), Threshold(Decimal("12"), date(2026, 12, 1), "a law"))
+    intake = replace(runtime.intake, programmes=(Programme("asd", "below", (), "asd_portal", limits),))
+    with runtime.database.write() as session:
+        assert len(intake.store(session, [a_row()], clock.now).events) == 1
+    clock.forward(days=10)
+    with runtime.database.write() as session:
+        assert len(intake.store(session, [a_row(language="fr-MA")], clock.now).events) == 1
+    first, second = scores(runtime)
+    assert (second.value, second.predecessor_id) == (first.value, first.id)
+    assert {decision.score_id: decision.below for decision in rows(runtime, ProgrammeDecision)} == {
+        first.id: False, second.id: True}
+
+
+@one_kind
+def test_going_back_to_what_was_is_a_change_once_more(runtime, clock):
+    for spending in (None, MORE, None):
+        register(runtime, a_row(**({"spending": spending} if spending else {})))
+        clock.forward(days=1)
+    first, second, third = scores(runtime)
+    assert (third.value, third.predecessor_id, second.predecessor_id) == (first.value, second.id, first.id)
+
+
+def test_a_computation_that_fails_leaves_a_reason_no_number_and_no_notice(runtime):
+    stored = store(runtime, a_broken_row())
+    score, = scores(runtime)
+    assert (score.value, bool(score.failure), score.contributions) == (None, True, [])
+    assert (stored.unscored, stored.events, rows(runtime, ProgrammeDecision)) == (1, [], [])
+
+
+@one_kind
+def test_a_failed_computation_leaves_the_last_number_as_it_was(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=1)
+    assert store(runtime, a_broken_row()).unscored == 1
+    first, failed = scores(runtime)
+    assert (failed.predecessor_id, failed.value) == (first.id, None)
+    with runtime.database.read() as session:
+        assert latest(session, homes(runtime)[0].id).id == first.id
+
+
+def test_no_score_has_both_a_number_and_a_reason_or_neither(runtime):
+    register(runtime, a_row())
+    for change in ("SET failure = 'both'", "SET value = NULL"):
+        with pytest.raises(sa.exc.IntegrityError), runtime.database.write() as session:
+            session.execute(sa.text(f"UPDATE index_score {change}"))
+
+
+def test_a_stopped_telephone_stays_stopped_when_the_row_changes(runtime, clock):
+    both = [{"phone": "0612345678", "consent": True}, {"phone": "0712345678", "consent": True}]
+    register(runtime, a_row(contacts=both))
+    with runtime.database.write() as session:
+        households.suspend(session, runtime.vault, "+212612345678", clock.now)
+    register(runtime, a_row(contacts=both, spending=MORE))
+    register(runtime, a_row(contacts=both[::-1]))
+    with runtime.database.read() as session:
+        home = session.scalars(sa.select(Household)).one()
+        assert households.texted_at(session, runtime.vault, [home.id]) == {home.id: "+212712345678"}
+    assert sorted(contact.suspended_at is None for contact in rows(runtime, Contact)) == [False, True]
+
+
+@one_kind
+def test_while_keys_are_changed_a_household_is_found_and_its_stopped_telephone_stays_stopped(
+        database_url, redis_url, tmp_path, clock):
+    before = open_house(database_url, redis_url, tmp_path, clock, SECRET_KEYS=OLD_KEY)
+    register(before, a_row())
+    with before.database.write() as session:
+        households.suspend(session, before.vault, "+212612345678", clock.now)
+    before.close()
+    changing = open_house(database_url, redis_url, tmp_path, clock, SECRET_KEYS=f"{NEW_KEY},{OLD_KEY}")
+    assert store(changing, a_row()).unchanged == 1
+    assert store(changing, a_row(spending=MORE)).changed == 1
+    assert [contact.suspended_at for contact in rows(changing, Contact)] == [clock.now]
+    with changing.database.read() as session:
+        assert len(households.households_of(session, changing.vault, "+212612345678")) == 1
+    changing.close()
+    after = open_house(database_url, redis_url, tmp_path, clock, SECRET_KEYS=NEW_KEY)
+    assert store(after, a_row(spending=MORE)).unchanged == 1
+    assert households.address_of(after.vault, homes(after)[0]).lines
+    after.close()
+
+
+@one_kind
+def test_a_threshold_of_the_day_counts_from_midnight_in_casablanca(runtime, clock):
+    clock.now = NOON.replace(hour=23, minute=30)
+    store(runtime, a_row())
+    assert {decision.decided_on for decision in rows(runtime, ProgrammeDecision)} == {date(2026, 11, 24)}
+
+
+@one_kind
+def test_nothing_personal_stands_in_clear_in_the_database_file(runtime, tmp_path):
+    """Searched as bytes, as whoever copies the file would: the tables, their indexes and the write-ahead log."""
+    home = a_row(contacts=[{"phone": "0612345678", "consent": True}, {"phone": "0522123456", "consent": False}])
+    register(runtime, home, a_row("2900000002", None, language="fr-MA"))
+    given = home.household
+    secrets = {given["household_number"], "2900000002", *given["address"]["lines"], "612345678", "522123456",
+               given["address"]["postal_code"], *(
+                   member[key] for member in given["members"] for key in ("idcs", "name_ar", "name_latin"))}
+    secrets |= {word for secret in secrets for word in secret.split() if len(word) > 5}
+    files = sorted(tmp_path.glob("house.db*"))
+    assert [file.name for file in files] == ["house.db", "house.db-shm", "house.db-wal"]
+    stored = b"".join(file.read_bytes() for file in files)
+    assert str(rows(runtime, Member)[0].id.hex).encode() in stored, "the search finds what is there"
+    found = [secret for secret in secrets for form in (secret, json.dumps(secret)[1:-1])
+             if form.encode() in stored or form.encode("utf-16-le") in stored]
+    assert found == []
+
+
+@one_kind
+def test_what_is_stored_as_facts_names_nobody(runtime):
+    register(runtime, a_row())
+    home, = homes(runtime)
+    assert set(home.facts) == {"area", "region", "dwelling", "equipment", "property", "spending", "members"}
+    assert not {"idcs", "name_ar", "name_latin"} & set().union(*home.facts["members"])
+    score, = scores(runtime)
+    assert not {"idcs", "name_ar", "name_latin"} & set().union(*score.snapshot["facts"]["members"])
