@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
 from typing import Literal
 
@@ -197,6 +198,7 @@ def _mapped(text: str, mapping: Callable[[str], str]) -> Folded:
     )
 
 
+@cache
 def _clean(char: str) -> str:
     """Spaces and line ends made plain; tashkeel, tatweel, controls, zero-width and bidi marks taken out."""
     if char in "\n\r\x85\u2028\u2029":
@@ -212,6 +214,7 @@ def _clean(char: str) -> str:
     return char
 
 
+@cache
 def _to_gsm7(char: str) -> str:
     if char in GSM7:
         return char

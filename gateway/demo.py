@@ -162,7 +162,7 @@ class Tour:
         shown = self._dial(msisdn, ["1", pin, "98", "98"])
         self._dial(msisdn, ["2", pin, "1"], quiet=True)
         self._dial(msisdn, ["3", "3", "1"], quiet=True)
-        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=46))
+        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=64))
 
     def _somebody(self, locale: str) -> tuple[str, str]:
         """A household that was told by text and whose telephone nobody shares."""

@@ -66,15 +66,17 @@ class House:
                 pass
 
     def stop(self) -> None:
-        """Ask every process to end, and see to it."""
+        """Ask every process to end, and see to it; Redis last, for the others wait for it."""
         self.stopping.set()
-        for child in self.children.values():
-            child.terminate()
-        for child in self.children.values():
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        redis = self.children.pop("redis", None)
+        for group in (list(self.children.values()), [redis] if redis else []):
+            for child in group:
+                child.terminate()
+            for child in group:
+                try:
+                    child.wait(10)
+                except subprocess.TimeoutExpired:
+                    child.kill()
 
     def _spawn(self, name: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:

@@ -25,12 +25,16 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class TwilioAccount:
-    """A Twilio account. `sender` is a number, an alphanumeric sender or a messaging service (MG...)."""
+    """A Twilio account. `sender` is a number, an alphanumeric sender or a messaging service (MG...).
+
+    While the auth token is being changed, callbacks signed with `next_auth_token` are honoured too.
+    """
 
     account_sid: str
     auth_token: str = field(repr=False)
     sender: str
     base_url: str
+    next_auth_token: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Settings:
                 auth_token=read.text("TWILIO_AUTH_TOKEN"),
                 sender=read.text("TWILIO_SENDER"),
                 base_url=read.url("TWILIO_BASE_URL", "https://api.twilio.com"),
+                next_auth_token=read.text("TWILIO_NEXT_AUTH_TOKEN", ""),
             ) if "twilio" in named else None,
             africastalking=AfricasTalkingAccount(
                 username=read.text("AFRICASTALKING_USERNAME"),

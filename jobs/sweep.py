@@ -40,7 +40,9 @@ def _ask(runtime: Runtime) -> None:
     wait = timedelta(seconds=runtime.settings.reconcile_after_s)
     with runtime.database.write() as session:
         unsure = outbox.unknowns(session, runtime.vault, runtime.clock(), wait, QUESTIONS)
-    with ThreadPoolExecutor(QUESTIONS) as pool:
+    if not unsure:
+        return
+    with ThreadPoolExecutor(len(unsure)) as pool:
         answers = list(pool.map(lambda send: _found(runtime, *send), unsure))
     for (held, _), found in zip(unsure, answers, strict=True):
         if not isinstance(found, Unknown):

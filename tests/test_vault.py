@@ -16,15 +16,18 @@ COLUMN = "contact.msisdn"
 TEXT = "+212612345678"
 PIN = "407193"
 vault = Vault([OLD])
+quick = settings(deadline=None, database=None)
 hashed = vault.hash_pin(PIN, ROW)
 
 
 @given(st.text(), st.uuids())
+@quick
 def test_what_is_sealed_opens_in_its_place(text, row):
     assert vault.open(vault.seal(text, COLUMN, row), COLUMN, row) == text
 
 
 @given(st.uuids().filter(lambda row: row != ROW))
+@quick
 def test_a_value_moved_to_another_row_does_not_open(row):
     with pytest.raises(CannotOpen):
         vault.open(vault.seal(TEXT, COLUMN, ROW), COLUMN, row)
@@ -37,7 +40,7 @@ def test_a_value_moved_to_another_column_does_not_open(column):
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(quick, max_examples=300)
 def test_changed_bytes_do_not_open(data):
     sealed = bytearray(vault.seal(TEXT, COLUMN, ROW))
     where = data.draw(st.integers(0, len(sealed) - 1))

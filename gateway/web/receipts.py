@@ -33,6 +33,6 @@ def routes(runtime: Runtime) -> Blueprint:
         with runtime.database.write() as session:
             runtime.teller.heard(session, outbox.receive(session, runtime.vault, receipt, now), now)
         runtime.count("receipts", provider=receipt.provider, outcome=receipt.outcome or "on_the_way")
-        return Response(status=204)
+        return Response(status=200)
 
     return blueprint

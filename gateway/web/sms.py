@@ -32,7 +32,7 @@ def routes(runtime: Runtime) -> Blueprint:
     def africastalking(token: str) -> Response:
         check_token(token, runtime.settings.callback_tokens)
         answer(runtime, runtime.channel("africastalking").inbound(callback(request, token)))
-        return Response(status=204)
+        return Response(status=200)
 
     return blueprint
 

@@ -35,7 +35,7 @@ def routes(runtime: Runtime) -> Blueprint:
         check_token(token, runtime.settings.callback_tokens)
         end = provider.ended(callback(request, token))
         runtime.count("ussd_ended", status=end.status)
-        return Response(status=204)
+        return Response(status=200)
 
     return blueprint
 

@@ -45,7 +45,7 @@ def stopped(runtime):
 
 @pytest.mark.parametrize("word", ["STOP", "قف", "ⴱⴷⴷ"])
 def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(runtime, web, clock, word):
-    assert text(web, word) == 204
+    assert text(web, word) == 200
     assert stopped(runtime) == [True]
     assert [(one.notice, one.locale, one.medium) for one in replies(runtime)] == [("stopped", "fr-MA", "sms")]
     clock.forward(days=1)
@@ -118,7 +118,7 @@ def test_a_text_that_comes_again_does_not_use_up_the_days_answers(runtime, web):
 def test_without_redis_nobody_is_answered_but_stop_is_obeyed(database_url, tmp_path, clock):
     house = open_house(database_url, "redis://127.0.0.1:1/0", tmp_path, clock)
     register(house, a_row())
-    assert text(client(house), "STOP") == 204
+    assert text(client(house), "STOP") == 200
     assert (stopped(house), replies(house)) == ([True], [])
     house.close()
 

@@ -1,0 +1,208 @@
+"""The command line: what each command prints, and the one line that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.outbox import Message
+from gateway.registry.index import Formula
+from tests.conftest import EXAMPLE, SETTINGS, open_house
+from tests.web.desk import rows
+
+one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+URBAN = ("index", "--area", "urban", "--region", "6")
+# The households that were worked by hand for the formula's own tests (tests/registry/test_index.py).
+WORKED = [
+    ("urban", 6, "9.6087075", "U3=1 U4=1 U5=1 U12=1 U21=45 U22=2025 U24=2 U30=2 U19=4 U20=16 U25=0.5 U27=0.25 "
+                              "U33=150 U34=600 U35=150"),
+    ("rural", 7, "9.2221700", "R2=1 R3=1 R5=1 R9=1 R17=5 R18=25 R20=2 R22=0.2 R25=1 R26=144 R27=192 R28=96"),
+]
+
+
+@pytest.fixture
+def run():
+    """Run a command in this process; afterwards the logs are as before."""
+    root = logging.getLogger()
+    handlers, level, raised = root.handlers[:], root.level, logging.raiseExceptions
+    for handler in handlers:
+        root.removeHandler(handler)
+
+    def command(*arguments, **environment):
+        done = CliRunner(env={"DATABASE_URL": None, **environment}).invoke(main, [str(one) for one in arguments])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    yield command
+    root.handlers, logging.raiseExceptions = handlers, raised
+    root.setLevel(level)
+
+
+@pytest.fixture
+def house(database_url, redis_url, tmp_path):
+    """The environment of a house that is not running."""
+    return {**SETTINGS, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(tmp_path)}
+
+
+# index
+
+
+@pytest.mark.parametrize(("area", "region", "value", "terms"), WORKED)
+def test_a_worked_household_has_its_index_with_seven_decimals(run, area, region, value, terms):
+    done = run("index", "--area", area, "--region", region, *terms.split())
+    assert (done.exit_code, done.stdout, done.stderr) == (0, f"{value}\n", "")
+
+
+@pytest.mark.parametrize("area", ["urban", "rural"])
+def test_without_terms_an_index_is_its_two_constants(run, area):
+    equation = Formula.load("rsu-2021").equations[area]
+    for region, constant in equation.regions.items():
+        done = run("index", "--area", area, "--region", region)
+        assert done.stdout == f"{equation.constant + constant:.7f}\n"
+
+
+def test_json_adds_every_contribution_and_they_add_up(run):
+    told = json.loads(run(*URBAN, "--json", "U19=4", "U20=16").stdout)
+    assert told["formula"] == "rsu-2021"
+    assert len(told["contributions"]) == 2 + 35
+    assert sum(Decimal(line["amount"]) for line in told["contributions"]) == Decimal(told["exact"])
+    assert Decimal(told["index"]) == Decimal(told["exact"]).quantize(Decimal("1E-7"))
+    assert told["index"] == run(*URBAN, "U19=4", "U20=16").stdout.strip()
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    ((*URBAN, "U99=1"), "U99"), ((*URBAN, "R1=1"), "R1"), ((*URBAN, "U19"), "NAME=VALUE"), ((*URBAN, "U19=x"), "U19"),
+    ((*URBAN, "U19=NaN"), "U19"), ((*URBAN, "U19=-1"), "U19"), ((*URBAN, "U19=1e99"), "U19"),
+    ((*URBAN, "U19=1", "U19=2"), "twice"), ((*URBAN, "--formula", "rsu-1900"), "no formula"),
+    (("index", "--area", "suburban", "--region", "6"), "suburban"), (("index", "--area", "urban"), "--region"),
+    (("index", "--area", "urban", "--region", "13"), "13"),
+])
+def test_a_wrong_index_command_says_what_is_wrong(run, arguments, says):
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+# sample and import
+
+
+def test_a_sample_is_the_same_for_the_same_seed(run, tmp_path):
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        done = run("sample", "--households", 20, "--seed", seed, "--out", tmp_path / name)
+        assert done.exit_code == 0
+        assert "20 households" in done.stdout
+    one, two, three = ((tmp_path / name).read_bytes() for name in ("one", "two", "three"))
+    assert one == two != three
+    assert len(one.splitlines()) >= 20
+
+
+def test_a_sample_that_cannot_be_written_is_one_line(run, tmp_path):
+    done = run("sample", "--households", 1, "--seed", 1, "--out", tmp_path / "nowhere" / "file")
+    assert done.exit_code != 0
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_import_loads_reports_and_the_second_time_changes_nothing(run, house, tmp_path):
+    file, report = tmp_path / "extract.jsonl", tmp_path / "report.jsonl"
+    file.write_bytes(EXAMPLE.read_bytes() + b"{broken\n")
+    done = run("import", file, "--report", report, **house)
+    assert done.exit_code == 0, done.stderr
+    assert "1 refused" in done.stdout
+    refused, = [json.loads(line) for line in report.read_text().splitlines()]
+    assert (refused["line"], refused["level"], refused["code"]) == (
+        len(EXAMPLE.read_bytes().splitlines()) + 1, "refused", "not_json")
+    again = run("import", file, **house)
+    assert "0 new, 0 changed" in again.stdout
+    assert "0 notices posted" in again.stdout
+    assert (tmp_path / "extract.report.jsonl").exists()
+
+
+@one_kind
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"not json at all\n" * 3, b"[]\nnull\n1\n"])
+def test_a_file_that_is_no_extract_is_refused_line_by_line(run, house, tmp_path, content):
+    file = tmp_path / "extract.jsonl"
+    file.write_bytes(content)
+    done = run("import", file, **house)
+    assert done.exit_code == 0, done.stderr
+    assert f"0 new, 0 changed, 0 as before, {len(content.splitlines())} refused" in done.stdout
+
+
+def test_a_file_that_is_not_there_is_one_line(run, tmp_path):
+    for file in (tmp_path / "nothing", tmp_path):
+        done = run("import", file)
+        assert (done.exit_code, "Traceback" in done.stderr) == (2, False)
+        assert str(file) in done.stderr
+
+
+# messages and letters
+
+
+@one_kind
+def test_messages_are_listed_without_the_people(run, house, tmp_path, clock):
+    run("import", EXAMPLE, "--report", tmp_path / "report", **house)
+    opened = open_house(house["DATABASE_URL"], house["REDIS_URL"], tmp_path, clock)
+    stored = rows(opened, Message)
+    shown = run("messages", **house).stdout
+    assert shown.count("index_assigned") == len(stored) > 1
+    assert all(f"{one.reference[:3]} {one.reference[3:6]} {one.reference[6:]}" in shown for one in stored)
+    for one in stored:
+        body = opened.vault.open(one.body_sealed, "message.body", one.id)
+        to = opened.vault.open(one.to_sealed, "message.to", one.id)
+        assert body not in shown
+        assert to not in shown
+    assert len(run("messages", "--state", "created", "--limit", 1, **house).stdout.splitlines()) == 1 + len(
+        {one.medium for one in stored})
+    assert "index_assigned" not in run("messages", "--state", "failed", **house).stdout
+    opened.close()
+
+
+@one_kind
+def test_letters_say_how_many_wait_and_a_run_that_is_not_there_is_one_line(run, house, tmp_path):
+    run("import", EXAMPLE, "--report", tmp_path / "report", **house)
+    assert "2 letters wait to be printed" in run("letters", **house).stdout
+    done = run("letters", "--post", "20260101T000000000000", **house)
+    assert (done.exit_code, "there is no run" in done.stderr) == (1, True)
+
+
+# Settings, and a house that is not there
+
+
+def test_missing_settings_are_named_all_at_once(run, database_url, tmp_path):
+    done = run("messages", DATABASE_URL=database_url, VAR_DIR=str(tmp_path),
+               **{name: None for name in SETTINGS if name != "DATABASE_URL"})
+    assert done.exit_code == 1
+    for name in ("REDIS_URL", "SECRET_KEYS", "PUBLIC_URL", "SERVICE_CODE", "CALLBACK_TOKENS", "SMS_PROVIDERS"):
+        assert f"{name}: is missing" in done.stderr
+    assert "mouachir up" in done.stderr
+
+
+@one_kind
+def test_a_call_to_a_house_that_is_not_running_is_one_line(run, house):
+    done = run("dial", "*580#", "--from", "0612345678", **house)
+    assert (done.exit_code, "does not answer" in done.stderr) == (1, True)
+    done = run("dial", "*580#", "--from", "12", **house)
+    assert (done.exit_code, "not a telephone" in done.stderr) == (1, True)
+
+
+def test_with_nothing_set_a_command_makes_its_own_database_and_private_settings(tmp_path):
+    """In a process of its own: where the data lies is decided when the process starts."""
+    var = tmp_path / "var"
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(var)}
+    done = subprocess.run([Path(sys.executable).with_name("mouachir"), "import", EXAMPLE, "--report", tmp_path / "r"],
+                          env=environment, cwd=tmp_path, text=True, capture_output=True, check=True)
+    assert "3 new" in done.stdout
+    assert "0 refused" in done.stdout
+    assert {file.name for file in var.iterdir()} >= {"mouachir.env", "mouachir.db", "operator.json"}
+    assert var.stat().st_mode & 0o077 == 0
+    assert (var / "mouachir.env").stat().st_mode & 0o077 == 0
+    assert (var / "operator.json").stat().st_mode & 0o077 == 0
