@@ -9,17 +9,20 @@ jobs keep the hours.
       db.py          engine, transactions, column types
       logs.py        one line a fact, nothing personal in it
       registry/      what is known and the rules on it: extract and intake, household, index (formulas/),
-                     programme, score, review, complaint, numbers, phones, communes, sample, events
+                     programme, score, review, complaint, clock, numbers, phones, communes, sample, events
       words.py       say(locale, name), notice(name, medium, locale)
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       notices.py     event -> notice, medium, language, or silence
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed)
       runtime.py     what one process holds; the only opener of connections
+      importing.py   an extract in batches, each stored, scored and told in one transaction
+      paper.py       letters into the tray, and posted
       web/           a provider's callback in, an answer out; conversation (one USSD turn)
       app.py         create_app(runtime)
       migrations/    Alembic
-      embedded.py    the whole house on one machine; demo.py the tour; cli.py the command line
+      embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN)
+      cli.py         the command line (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, letter/,
                      sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)

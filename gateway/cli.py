@@ -24,7 +24,7 @@ from gateway.registry.numbers import spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
 from gateway.runtime import FORMULA, Runtime
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, in_service
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +36,13 @@ def main() -> None:
 @main.command()
 def up() -> None:
     """Run everything on this machine until Ctrl-C, with a sandbox operator."""
+    try:
+        _up()
+    except embedded.AlreadyRunning as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _up() -> None:
     with embedded.house(embedded.VAR) as house:
         click.echo(f"handsets:  {house.operator_url}/\ngateway:   {house.gateway_url}/health/ready\n"
                    f"dial:      mouachir dial '*580#' --from 0612345678\nCtrl-C stops everything.")
@@ -149,6 +156,8 @@ def letters(printing: bool, run: str | None, day: datetime | None) -> None:
                 click.echo(f"{paper.post(runtime, run, day.date() if day else None)} letters posted")
             except NoSuchRun:
                 raise click.ClickException(f"there is no run {run} in the tray") from None
+            except ValueError as error:
+                raise click.ClickException(str(error)) from None
         for laid in runtime.tray.runs():
             click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  "
                        f"{laid.state}  {laid.path}")
@@ -183,7 +192,7 @@ def _settings() -> Settings:
 
 @contextmanager
 def _runtime(*, prepare: bool = True) -> Iterator[Runtime]:
-    if prepare:
+    if prepare and not in_service():
         embedded.prepare(embedded.VAR)
     runtime = Runtime.open(_settings(), lambda: datetime.now(UTC))
     try:

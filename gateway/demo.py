@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from rich.console import Console
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gateway import embedded, paper
+from gateway.direct import fetch
 from gateway.embedded import House
 from gateway.importing import Imported, import_extract
 from gateway.outbox import FINAL, Message
@@ -42,6 +43,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "africastalking": {"refuse": 0.05, "stall_after": 0.01, "stall_s": 12, "duplicate_receipts": 0.1,
                        "early_receipts": 0.05, "delay_s": 0.05},
 }
+# From a tenth to a third of the texts, this one accepts all and answers none.
+STUCK = "twilio"
 # An hour of patience would be right in service; a tour has a minute.
 HASTE = {"LEASE_S": "12", "RECONCILE_AFTER_S": "2", "UNKNOWN_FOR_S": "10"}
 
@@ -92,20 +95,24 @@ class Tour:
     def deliver(self) -> None:
         """Wait until every text has ended, killing a worker on the way."""
         total = self._count(Message.medium == "sms")
-        killed = False
+        killed = stuck = False
         deadline = time.monotonic() + SETTLED_WITHIN_S
         with self.bar("texts told", total) as advance:
             while (ended := self._count(Message.medium == "sms", Message.state.in_(FINAL))) < total:
                 advance(ended)
+                if not stuck and ended > total * 0.1:
+                    self.operator("/sandbox/behaviour", {"provider": STUCK, "stall_after": 1.0})
+                    stuck = True
                 if not killed and ended > total * 0.3:
                     self.house.kill("worker1")
+                    self.operator("/sandbox/behaviour", {"provider": STUCK, **FAULTS[STUCK]})
                     killed = True
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.5)
             advance(ended)
-        self.say(f"{ended} of {total} texts have ended. One worker was killed with kill -9 on the way; "
-                 "providers stalled, refused, and repeated their receipts.")
+        self.say(f"{ended} of {total} texts have ended. On the way {STUCK} took texts and stopped answering"
+                 f"{', a worker was killed with kill -9' if killed else ''}; both refused some, and repeated receipts.")
 
     def post_letters(self) -> None:
         """Print what is due on paper, keep one day's print, and let the post take it."""
@@ -140,16 +147,16 @@ class Tour:
             figures.sms_failed = self._count(Message.medium == "sms", Message.state == "failed")
             told = self._told(session, {text["body"] for text in accepted if text["delivered_at"]})
         figures.letters, figures.letter_pages = sum(len(run.letters) for run in runs), sum(run.pages for run in runs)
-        figures.lost = figures.scored - len(told)
+        figures.lost = figures.households - len(told)
         figures.duplicates = sum(count - 1 for count in by_body.values()) + sum(n - 1 for n in told.values())
         return figures
 
     def _told(self, session: Any, delivered: set[str]) -> Counter[str]:
         """How often each household was told its index: by a text in its inbox, or on a sheet of paper."""
         notices = session.scalars(sa.select(Message).where(Message.notice == "index_assigned")).all()
-        on_paper = {message.reference for message in notices if message.medium == "letter"}
-        papers = Counter(entry.token for run in self.runtime.tray.runs() for entry in run.letters
-                         if entry.number in on_paper)
+        on_paper = {message.token: str(message.household_id) for message in notices if message.medium == "letter"}
+        papers = Counter(on_paper[entry.token] for run in self.runtime.tray.runs() for entry in run.letters
+                         if entry.token in on_paper)
         return papers + Counter(
             str(message.household_id) for message in notices if message.medium == "sms"
             and self.runtime.vault.open(message.body_sealed, "message.body", message.id) in delivered)
@@ -158,13 +165,13 @@ class Tour:
         msisdn, household_id = self._somebody(locale)
         self._dial(msisdn, [key, "5", "4", "1"])
         self.post_letters()
-        pin = pin_on_sheet(self.runtime.tray, household_id)
+        pin = pin_on_sheet(self.runtime.tray, self._letter_of(household_id))
         shown = self._dial(msisdn, ["1", pin, "98", "98"])
         self._dial(msisdn, ["2", pin, "1"], quiet=True)
         self._dial(msisdn, ["3", "3", "1"], quiet=True)
         self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=64))
 
-    def _somebody(self, locale: str) -> tuple[str, str]:
+    def _somebody(self, locale: str) -> tuple[str, UUID]:
         """A household that was told by text and whose telephone nobody shares."""
         lonely = sa.select(Contact.msisdn_blind).group_by(Contact.msisdn_blind).having(sa.func.count() == 1)
         with self.runtime.database.read() as session:
@@ -173,7 +180,12 @@ class Tour:
                 .where(Household.locale == locale, Notification.medium == "sms", Contact.msisdn_blind.in_(lonely),
                        Contact.kind == "mobile").order_by(Contact.id).limit(1)).one()
             msisdn = self.runtime.vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
-            return msisdn, str(contact.household_id)
+            return msisdn, contact.household_id
+
+    def _letter_of(self, household_id: UUID) -> str:
+        with self.runtime.database.read() as session:
+            return str(session.scalars(sa.select(Message.reference).where(
+                Message.household_id == household_id, Message.medium == "letter", Message.notice == "pin")).one())
 
     def _dial(self, msisdn: str, keys: list[str], *, quiet: bool = False) -> list[str]:
         address = f"/sandbox/handset/{msisdn}/ussd"
@@ -189,11 +201,7 @@ class Tour:
 
     def operator(self, path: str, asked: dict[str, Any] | None = None) -> Any:
         """Speak to the sandbox operator's controls."""
-        body = json.dumps(asked).encode() if asked is not None else None
-        request = urllib.request.Request(self.house.operator_url + path, body,  # noqa: S310
-                                         {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
-            return json.loads(answer.read())
+        return json.loads(fetch(self.house.operator_url + path, 15, asked=asked))
 
     def _count(self, *where: Any) -> int:
         with self.runtime.database.read() as session:

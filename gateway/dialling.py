@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import urllib.error
-import urllib.parse
-import urllib.request
 
 from channels.base import Screen
+from gateway.direct import fetch
 from gateway.settings import Settings
 
 # The gateway of an operator waits ten seconds, then tells the caller that the service is down.
@@ -46,10 +45,8 @@ class Call:
         return Screen(answer[4:], final=answer.startswith("END"))
 
     def _send(self, path: str, form: dict[str, str]) -> str:
-        body = urllib.parse.urlencode(form).encode()
         try:
-            with urllib.request.urlopen(self._url + path, body, TIMEOUT_S) as answer:  # noqa: S310
-                return str(answer.read().decode())
+            return fetch(self._url + path, TIMEOUT_S, form=form).decode()
         except urllib.error.HTTPError as error:
             raise NoAnswer(f"the gateway refused the call ({error.code})") from None
         except OSError:

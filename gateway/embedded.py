@@ -7,6 +7,7 @@ each a process of its own, started again when it dies.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -16,12 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.direct import fetch
 from gateway.migrations import upgrade
 from gateway.settings import ENVIRONMENT_FILE, environment
 
@@ -29,6 +30,10 @@ VAR = Path(environment().get("VAR_DIR", "var"))
 PORTS = {"web": 8580, "operator": 8581, "redis": 8582}
 WORKERS = 2
 READY_WITHIN_S = 30
+
+
+class AlreadyRunning(Exception):
+    """Two houses in one folder would share a database and fight over its Redis."""
 
 
 @dataclass
@@ -86,9 +91,20 @@ class House:
 
 @contextmanager
 def house(var: Path, **overrides: str) -> Iterator[House]:
-    """Run the house with its data in `var`. `overrides` are settings that differ from the embedded ones."""
+    """Run the house with its data in `var`. `overrides` are settings that differ from the embedded ones.
+
+    Raises `AlreadyRunning`.
+    """
     prepare(var, **overrides)
+    with _alone(var):
+        yield from _run(var)
+
+
+def _run(var: Path) -> Iterator[House]:
     settings = _read(var)
+    if any(_free(int(settings[f"{name.upper()}_PORT"])) != int(settings[f"{name.upper()}_PORT"]) for name in PORTS):
+        settings |= _addresses()
+        _write(var, settings)
     ports = {name: int(settings[f"{name.upper()}_PORT"]) for name in PORTS}
     running = House(settings["PUBLIC_URL"], f"http://127.0.0.1:{ports['operator']}", settings, var / "logs")
     running.logs.mkdir(exist_ok=True)
@@ -111,17 +127,26 @@ def house(var: Path, **overrides: str) -> Iterator[House]:
 
 
 def prepare(var: Path, **overrides: str) -> None:
-    """Make the data folder, its secrets and its database, once. Does nothing where `DATABASE_URL` is set."""
-    if "DATABASE_URL" in os.environ:
-        return
+    """Make the data folder, its secrets and its database, once."""
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = var / ENVIRONMENT_FILE
-    if not file.exists():
-        written = {**_defaults(var.resolve()), **overrides}
-        _write_private(file, "".join(f"{key}={value}\n" for key, value in written.items()))
-    settings = _read(var)
+    if not (var / ENVIRONMENT_FILE).exists():
+        _write(var, {**_defaults(var.resolve()), **_addresses(), **overrides})
+    upgrade(_read(var)["DATABASE_URL"])
+
+
+def _write(var: Path, settings: Mapping[str, str]) -> None:
+    _write_private(var / ENVIRONMENT_FILE, "".join(f"{key}={value}\n" for key, value in settings.items()))
     _write_private(var / "operator.json", json.dumps(_operator(settings)))
-    upgrade(settings["DATABASE_URL"])
+
+
+@contextmanager
+def _alone(var: Path) -> Iterator[None]:
+    with (var / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(f"a house is running in {var} already") from None
+        yield
 
 
 def _read(var: Path) -> dict[str, str]:
@@ -129,26 +154,32 @@ def _read(var: Path) -> dict[str, str]:
 
 
 def _defaults(var: Path) -> dict[str, str]:
-    ports = {name: _free(port) for name, port in PORTS.items()}
-    operator = f"http://127.0.0.1:{ports['operator']}"
     return {
         "DATABASE_URL": f"sqlite:///{var / 'mouachir.db'}",
-        "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
         "SECRET_KEYS": "1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "PUBLIC_URL": f"http://127.0.0.1:{ports['web']}",
         "SERVICE_CODE": "*580#",
         "CALLBACK_TOKENS": secrets.token_urlsafe(32),
         "SMS_PROVIDERS": "twilio:70,africastalking:30",
         "TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
         "TWILIO_SENDER": "RSU",
-        "TWILIO_BASE_URL": operator,
         "AFRICASTALKING_USERNAME": "sandbox",
         "AFRICASTALKING_API_KEY": secrets.token_hex(16),
         "AFRICASTALKING_SENDER": "RSU",
-        "AFRICASTALKING_BASE_URL": operator + "/version1",
         "QUIET_HOURS": "0-0",
         "VAR_DIR": str(var),
+    }
+
+
+def _addresses() -> dict[str, str]:
+    """Where the processes listen: the usual ports, or free ones where another program has those."""
+    ports = {name: _free(port) for name, port in PORTS.items()}
+    operator = f"http://127.0.0.1:{ports['operator']}"
+    return {
+        "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
+        "PUBLIC_URL": f"http://127.0.0.1:{ports['web']}",
+        "TWILIO_BASE_URL": operator,
+        "AFRICASTALKING_BASE_URL": operator + "/version1",
         **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()},
     }
 
@@ -194,7 +225,7 @@ def _until_ready(url: str) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while True:
         try:
-            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310
+            fetch(url, 2)
         except OSError:
             if time.monotonic() > deadline:
                 raise TimeoutError("the gateway does not start; see the logs folder") from None

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
-from zoneinfo import ZoneInfo
 
+from gateway.registry.clock import day_of
 from gateway.registry.extract import Refusal, Row, read, write_report
 from gateway.runtime import Runtime
 
 BATCH = 200
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 
 
 @dataclass
@@ -33,7 +32,7 @@ def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: C
     done = Imported()
 
     def outcomes() -> Iterator[Row | Refusal]:
-        rows = read(stream, runtime.clock().astimezone(CASABLANCA).date())
+        rows = read(stream, day_of(runtime.clock()))
         while batch := list(islice(rows, BATCH)):
             _store(runtime, [outcome for outcome in batch if isinstance(outcome, Row)], done)
             done.refused += sum(isinstance(outcome, Refusal) for outcome in batch)

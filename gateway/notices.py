@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -20,6 +19,7 @@ from gateway import outbox
 from gateway.outbox import Draft, Settlement
 from gateway.registry import household as households
 from gateway.registry import score
+from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.events import ComplaintReceived, Event, IndexAssigned, ReviewAsked
 from gateway.registry.household import Household
 from gateway.registry.review import last_day
@@ -27,7 +27,10 @@ from gateway.settings import QuietHours
 from gateway.vault import Vault
 from gateway.words import LOCALES, Words
 
-CASABLANCA = ZoneInfo("Africa/Casablanca")
+# Notices that wait for the day. All others answer somebody who is awake.
+BY_DAY = ("index_assigned",)
+# A letter takes days: as long as one with a PIN may be under way, no other is sent.
+POST_TAKES = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,11 @@ class Teller:
         """Post what these events call for. Returns how many messages are new."""
         events = list(events)
         assigned = [event for event in events if isinstance(event, IndexAssigned)]
-        drafts = self._assigned(session, assigned, now)
-        drafts += [draft for event in events for draft in self._confirmation(session, event)]
-        letters = [draft for draft in drafts if draft.medium == "letter"]
-        texts = [draft for draft in drafts if draft.medium == "sms"]
-        return (outbox.post(session, self.vault, letters, now)
+        told = self._assigned(session, assigned, now)
+        at_once = [draft for draft in told if draft.medium == "letter"]
+        at_once += [draft for event in events for draft in self._confirmation(session, event)]
+        texts = [draft for draft in told if draft.medium == "sms"]
+        return (outbox.post(session, self.vault, at_once, now)
                 + outbox.post(session, self.vault, texts, now, awake(now, self.quiet_hours)))
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
@@ -58,7 +61,7 @@ class Teller:
         if settlement.state == "delivered":
             score.record_notification(
                 session, household_id=settlement.household_id, score_id=score_id, medium=settlement.medium,
-                notified_on=settlement.at.astimezone(CASABLANCA).date(), message_id=settlement.message_id, now=now,
+                notified_on=day_of(settlement.at), message_id=settlement.message_id, now=now,
                 proof="posting" if settlement.medium == "letter" else "receipt")
             if settlement.medium == "sms":
                 outbox.cancel(session, settlement.household_id, settlement.notice, settlement.subject, "letter", now)
@@ -67,10 +70,21 @@ class Teller:
             outbox.post(session, self.vault, self._assigned(session, [event], now, by_post=True), now)
 
     def send_pin(self, session: Session, home: Household, now: datetime) -> bool:
-        """Post a letter with a new PIN; one a day at most. False when one is on its way already."""
-        day = now.astimezone(CASABLANCA).date().isoformat()
-        draft = self._paper(home, "pin", day, outbox.new_reference(), {"today": now.astimezone(CASABLANCA).date()})
+        """Post a letter with a new PIN. False when one is on its way already."""
+        under_way = sa.select(outbox.Message.id).where(
+            outbox.Message.household_id == home.id, outbox.Message.notice == "pin",
+            sa.or_(outbox.Message.state.in_(("created", "sending", "sent")),
+                   outbox.Message.changed_at > now - POST_TAKES))
+        if session.scalar(under_way.limit(1)):
+            return False
+        draft = self._paper(home, "pin", now.isoformat(), outbox.new_reference(), {})
         return outbox.post(session, self.vault, [draft], now) == 1
+
+    def stop(self, session: Session, msisdn: str, now: datetime) -> None:
+        """No more texts to this number; what it has not been told yet goes by letter."""
+        households.suspend(session, self.vault, msisdn, now)
+        for settlement in outbox.close(session, self.vault, msisdn, BY_DAY, now):
+            self.heard(session, settlement, now)
 
     def reply(self, session: Session, notice: str, locale: str, msisdn: str, subject: str, now: datetime,
               **facts: object) -> None:
@@ -82,17 +96,31 @@ class Teller:
 
     def _assigned(self, session: Session, events: Sequence[IndexAssigned], now: datetime, *,
                   by_post: bool = False) -> list[Draft]:
-        """A text or a letter a household; what they are made of is fetched for all at once."""
+        """A text or a letter a household; what they are made of is fetched for all at once.
+
+        The index before is not told any more where nobody has begun to: two at once would contradict each other.
+        """
         ids = [event.household_id for event in events]
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
         telephones = {} if by_post else households.texted_at(session, self.vault, ids)
-        facts = self._index_facts(session, [event.score_id for event in events], now)
+        score_ids = [event.score_id for event in events]
+        scores = {found.id: found for found in session.scalars(
+            sa.select(score.IndexScore).where(score.IndexScore.id.in_(score_ids)))}
+        decided = score.decisions(session, score_ids)
         drafts = []
         for event in events:
-            home, subject, told = homes[event.household_id], str(event.score_id), facts[event.score_id]
-            msisdn = telephones.get(home.id)
-            drafts.append(self._text(home, "index_assigned", subject, msisdn, told) if msisdn
-                          else self._paper(home, "index_assigned", subject, outbox.new_reference(), told))
+            home, found, msisdn = homes[event.household_id], scores[event.score_id], telephones.get(event.household_id)
+            for medium in ("sms", "letter") if found.predecessor_id else ():
+                outbox.cancel(session, home.id, "index_assigned", str(found.predecessor_id), medium, now)
+            facts = {"index": found.value, "programmes": [
+                {"key": decision.programme, "below": decision.below, "threshold": decision.threshold}
+                for decision in decided[found.id] if decision.below is not None]}
+            if msisdn:
+                told_on = day_of(awake(now, self.quiet_hours))
+                drafts.append(self._text(home, "index_assigned", str(found.id), msisdn,
+                                         {**facts, "review_until": last_day(told_on)}))
+            else:
+                drafts.append(self._paper(home, "index_assigned", str(found.id), outbox.new_reference(), facts))
         return drafts
 
     def _confirmation(self, session: Session, event: Event) -> list[Draft]:
@@ -117,22 +145,13 @@ class Teller:
 
     def _paper(self, home: Household, notice: str, subject: str, reference: str,
                facts: Mapping[str, object]) -> Draft:
+        """The day of printing and the last day of a review are filled in when the sheet is printed."""
         documents = {locale: self.words.notice(notice, "letter", locale, reference=reference, with_pin=True,
                                                service_code=self.service_code, registered_on=home.registered_on,
                                                **facts) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
         return Draft(home.id, notice, subject, "letter", home.locale, reference, json.dumps(lines),
                      json.dumps(documents), self.words.about(notice).policy)
-
-    def _index_facts(self, session: Session, score_ids: Sequence[UUID], now: datetime) -> dict[UUID, dict[str, object]]:
-        today = now.astimezone(CASABLANCA).date()
-        decided = score.decisions(session, score_ids)
-        scores = session.scalars(sa.select(score.IndexScore).where(score.IndexScore.id.in_(score_ids)))
-        return {found.id: {
-            "index": found.value, "today": today, "review_until": last_day(today),
-            "programmes": [{"key": decision.programme, "below": decision.below, "threshold": decision.threshold}
-                           for decision in decided[found.id] if decision.below is not None],
-        } for found in scores}
 
 
 def awake(now: datetime, quiet: QuietHours) -> datetime:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # created: due, or waiting for its hour. sending: a worker holds it until its lease ends. unknown: the provider
 # may have it; ask before anything else. cancelled: another medium told the household in the meantime.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
-    "created": frozenset({"sending", "sent", "delivered", "cancelled"}),
+    "created": frozenset({"sending", "sent", "delivered", "failed", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
     "unknown": frozenset({"created", "sent", "delivered", "failed"}),
     "sent": frozenset({"delivered", "failed"}),
@@ -39,7 +39,7 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
 FINAL = ("delivered", "failed", "cancelled")
 
 # A route that refuses is left for another; after this many refusals by any route the household gets a letter.
-# The waits between them grow fourfold to an hour: a provider that is down for an hour turns nobody to paper.
+# The waits between them grow fourfold to an hour. A provider that cannot be reached refuses nobody.
 SENDS_AT_MOST = 8
 LONGEST_WAIT = timedelta(hours=1)
 # Operators keep a text for three days; without a receipt by then it has not arrived. Nor do we try for longer.
@@ -183,7 +183,7 @@ def post(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime,
         row = new_id()
         rows.append({
             "id": row, "token": secrets.token_hex(16),
-            "once": f"{draft.household_id}/{draft.notice}/{draft.subject}/{draft.medium}",
+            "once": _once(draft.household_id, draft.notice, draft.subject, draft.medium),
             "household_id": draft.household_id, "notice": draft.notice,
             "subject": draft.subject, "medium": draft.medium, "locale": draft.locale, "reference": draft.reference,
             "to_blind": vault.blind(draft.to, "message.to"), "to_sealed": vault.seal(draft.to, "message.to", row),
@@ -205,11 +205,20 @@ def due(session: Session, medium: str, now: datetime, limit: int) -> list[UUID]:
     return ids
 
 
-def put_off(session: Session, until: datetime) -> None:
-    """Hold back what would be sent before `until`. An answer to somebody who wrote, of no household, goes at once."""
+def put_off(session: Session, notices: Sequence[str], until: datetime) -> None:
+    """Hold back the texts of these notices that would be sent before `until`."""
     session.execute(sa.update(Message).where(
-        Message.medium == "sms", Message.state == "created", Message.household_id.is_not(None),
+        Message.medium == "sms", Message.state == "created", Message.notice.in_(notices),
         Message.not_before < until).values(not_before=until, alarm_until=None))
+
+
+def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime) -> list[Settlement]:
+    """End the texts of these notices to a number that wants none, as far as none has been sent yet."""
+    waiting = session.scalars(sa.select(Message.id).where(
+        Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.medium == "sms",
+        Message.state == "created", Message.notice.in_(notices))).all()
+    moved = [_move(session, message_id, "failed", now, only_from=("created",)) for message_id in waiting]
+    return [told for told in (_told(message, now) for message in moved) if told]
 
 
 def claim(session: Session, vault: Vault, ids: Iterable[UUID], choose: Callable[[list[str]], str | None],
@@ -223,7 +232,7 @@ def claim(session: Session, vault: Vault, ids: Iterable[UUID], choose: Callable[
     ).with_for_update(skip_locked=True)).all()
     claims = []
     for message in due_rows:
-        opened, provider = _opened(vault, message), choose(message.avoid)
+        opened, provider = _opened(vault, message, now), choose(message.avoid)
         if opened is None or provider is None:
             continue
         message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
@@ -255,7 +264,7 @@ def settle(session: Session, held: Claim, result: Accepted | SendError, now: dat
         return _told(message, now)
     message = _again(session, held.id, held.fence, ("sending", "unknown"), now, wait)
     if message is not None:
-        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("unavailable", "misconfigured") else []
+        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("refused", "misconfigured") else []
     return _told(message, now)
 
 
@@ -324,7 +333,7 @@ def unknowns(session: Session, vault: Vault, now: datetime, wait: timedelta,
     unsure = []
     for message, attempt in rows:
         message.alarm_until = now + wait
-        opened = _opened(vault, message)
+        opened = _opened(vault, message, now)
         if opened:
             unsure.append((Claim(message.id, message.fence, message.token, attempt.provider, now + wait, *opened),
                            attempt.started_at))
@@ -332,9 +341,14 @@ def unknowns(session: Session, vault: Vault, now: datetime, wait: timedelta,
 
 
 def resolve(session: Session, held: Claim, found: Accepted | None, now: datetime) -> Settlement | None:
-    """The provider has answered for an unknown send: it has the message, or certainly has not."""
+    """The provider has answered for an unknown send: it has the message, or knows of none.
+
+    A list may be late with what is still queued: a notice that goes at most once is not sent again on its word.
+    """
     noted = sa.update(Attempt).where(Attempt.message_id == held.id, Attempt.fence == held.fence)
     if found is None:
+        if session.get_one(Message, held.id).policy == "at_most_once":
+            return None
         session.execute(noted.where(Attempt.provider_id.is_(None)).values(outcome="absent", ended_at=now))
         return _told(_again(session, held.id, held.fence, ("unknown",), now, timedelta()), now)
     session.execute(noted.values(outcome="accepted", provider_id=found.provider_id, ended_at=now))
@@ -364,6 +378,7 @@ class Paper:
 
     id: UUID
     household_id: UUID
+    token: str
     notice: str
     reference: str
     locale: str
@@ -380,12 +395,12 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
         .with_for_update(skip_locked=True)).all()
     papers = []
     for message in rows:
-        opened = _opened(vault, message)
+        opened = _opened(vault, message, now)
         if opened and message.household_id:
             message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
             message.lease_until, message.run = now + lease, run
-            papers.append(Paper(message.id, message.household_id, message.notice, message.reference, message.locale,
-                                *opened))
+            papers.append(Paper(message.id, message.household_id, message.token, message.notice, message.reference,
+                                message.locale, *opened))
     return papers
 
 
@@ -420,8 +435,7 @@ def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:
     """Take back a message that nobody has touched yet, because the household has been told otherwise."""
     found = session.scalar(sa.select(Message.id).where(
-        Message.household_id == household_id, Message.notice == notice, Message.subject == subject,
-        Message.medium == medium))
+        Message.once == _once(household_id, notice, subject, medium)))
     return found is not None and _move(session, found, "cancelled", now, only_from=("created",)) is not None
 
 
@@ -443,26 +457,27 @@ def _reading(result: Accepted | SendError) -> tuple[str, str, timedelta | None]:
         case Misconfigured():
             return "misconfigured", "created", timedelta(seconds=1)
         case _:
-            return "unavailable", "created", None
+            # A provider's own code is a refusal; a word of ours, that nobody was reached.
+            return "refused" if result.code.isdigit() else "unavailable", "created", None
 
 
 def _again(session: Session, message_id: UUID, fence: int, starts: Iterable[str], now: datetime,
            wait: timedelta | None) -> Message | None:
-    """Due once more after `wait` (None: the longer the more often it was refused); or failed, for paper is surer."""
-    refused, began = session.execute(sa.select(
-        sa.func.count().filter(Attempt.outcome.in_(("unavailable", "unknown", "absent"))),
-        sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
+    """Due once more after `wait` (None: the longer the more often it was tried); or failed, for paper is surer."""
+    refused, tries, began = session.execute(sa.select(
+        sa.func.count().filter(Attempt.outcome.in_(("refused", "unknown", "absent"))),
+        sa.func.count(), sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
     hopeless = refused >= SENDS_AT_MOST or began < now - SILENT_AFTER
     message = _move(session, message_id, "failed" if hopeless else "created", now, only_from=starts, fence=fence)
     if message is not None and not hopeless:
-        wait = min(timedelta(seconds=4 ** (refused - 1)), LONGEST_WAIT) if wait is None else wait
+        wait = min(timedelta(seconds=4 ** min(tries - 1, 9)), LONGEST_WAIT) if wait is None else wait
         message.not_before, message.alarm_until = now + wait, None
     return message
 
 
 def _move(session: Session, message_id: UUID, state: str, now: datetime, *, only_from: Iterable[str],
           fence: int | None = None) -> Message | None:
-    """The one place where a state changes: only along `TRANSITIONS`, and only from where it stands."""
+    """Only along `TRANSITIONS`, and only from where it stands."""
     allowed = [start for start in only_from if state in TRANSITIONS[start]]
     where = [Message.id == message_id, Message.state.in_(allowed)]
     if fence is not None:
@@ -471,14 +486,20 @@ def _move(session: Session, message_id: UUID, state: str, now: datetime, *, only
     return session.get_one(Message, moved, populate_existing=True) if moved else None
 
 
-def _opened(vault: Vault, message: Message) -> tuple[str, str] | None:
-    """Its address and its text. One that no key opens stays where it is, and holds up no other."""
+def _opened(vault: Vault, message: Message, now: datetime) -> tuple[str, str] | None:
+    """Its address and its text. One that no key opens is put aside for an hour, and holds up no other."""
     try:
         return (vault.open(message.to_sealed, "message.to", message.id),
                 vault.open(message.body_sealed, "message.body", message.id))
     except CannotOpen as error:
         log.error("message %s cannot be opened: %s", message.id, error)
+        message.not_before = now + LONGEST_WAIT
         return None
+
+
+def _once(household_id: UUID | None, notice: str, subject: str, medium: str) -> str:
+    """What makes two messages the same."""
+    return f"{household_id}/{notice}/{subject}/{medium}"
 
 
 def _owner(session: Session, provider: str, provider_id: str, token: str | None) -> UUID | None:

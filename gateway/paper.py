@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
 from channels.letter.page import Letter, Unprintable, check
 from channels.letter.tray import NoSuchRun
 from gateway import outbox
-from gateway.dialogue.access import IssuedPin, keep_pins
+from gateway.dialogue.access import IssuedPin, keep_pins, with_pin
 from gateway.outbox import Paper
+from gateway.registry.clock import CASABLANCA, day_of
+from gateway.registry.review import last_day
 from gateway.runtime import Runtime
 from gateway.words import LOCALES
 
@@ -24,7 +27,6 @@ log = logging.getLogger(__name__)
 
 # A PDF of a hundred sheets takes some 230 MB to make, one of five hundred 800.
 A_RUN = 100
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 
 
 def print_due(runtime: Runtime) -> int:
@@ -40,18 +42,17 @@ def print_due(runtime: Runtime) -> int:
         papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN)
     if not papers:
         return 0
-    # Two letters to one household carry the same PIN; one that is not printed leaves the PIN as it was.
-    pins = {household: IssuedPin.new(runtime.vault, household) for household in {one.household_id for one in papers}}
-    letters = {paper.id: _letter(runtime, paper, pins[paper.household_id].pin) for paper in papers}
+    pins = _pins(runtime, papers)
+    letters = {paper.id: _letter(runtime, paper, pins.get(paper.household_id), day_of(now)) for paper in papers}
     refused = {message_id for message_id, letter in letters.items() if not _printable(letter)}
     sheets = [letter for message_id, letter in letters.items() if message_id not in refused]
-    issued = {paper.household_id: pins[paper.household_id] for paper in papers if paper.id not in refused}
+    printed = {paper.household_id for paper in papers if paper.id not in refused}
     if sheets:
-        runtime.tray.lay(run, sheets, now.astimezone(CASABLANCA).date())
+        runtime.tray.lay(run, sheets, day_of(now))
     with runtime.database.write() as session:
         ours = outbox.printed(session, run, now, refused)
         if ours:
-            keep_pins(session, runtime.vault, issued.values(), now)
+            keep_pins(session, runtime.vault, [pin for one, pin in pins.items() if one in printed], now)
     if not ours:
         log.error("a run took longer than its lease and was printed again by another worker: it is thrown away")
         runtime.tray.discard(run)
@@ -75,12 +76,16 @@ def recover(runtime: Runtime) -> None:
 def post(runtime: Runtime, run: str, day: date | None = None) -> int:
     """Record that the post has taken a run, and remove its sheets. Returns how many households were notified.
 
-    `day` is that of the post's record, today if not given. Raises `NoSuchRun`.
+    `day` is that of the post's record, today if not given. Raises `NoSuchRun`, and `ValueError` for a day on
+    which these sheets cannot have been posted: a household's sixty days are counted from it.
     """
     now = runtime.clock()
-    posted_on = day or now.astimezone(CASABLANCA).date()
-    if run not in {laid.name for laid in runtime.tray.runs()}:
+    posted_on = day or day_of(now)
+    laid = next((laid for laid in runtime.tray.runs() if laid.name == run), None)
+    if laid is None:
         raise NoSuchRun(run)
+    if not laid.printed_on <= posted_on <= day_of(now):
+        raise ValueError(f"the post cannot have taken it on {posted_on}: it was printed on {laid.printed_on}")
     at = datetime.combine(posted_on, time(12), CASABLANCA)
     with runtime.database.write() as session:
         settlements = outbox.posted(session, run, at)
@@ -100,8 +105,21 @@ def _printable(letter: Letter) -> bool:
     return True
 
 
-def _letter(runtime: Runtime, paper: Paper, pin: str) -> Letter:
-    """The household's name in the manifest is that of its row: it says nothing to anybody outside."""
+def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
+    """A PIN for who asked for one, and for who has none yet. Two letters to one household carry the same."""
+    with runtime.database.read() as session:
+        have = with_pin(session, [paper.household_id for paper in papers])
+    need = {paper.household_id for paper in papers if paper.notice == "pin" or paper.household_id not in have}
+    return {household_id: IssuedPin.new(runtime.vault, household_id) for household_id in need}
+
+
+def _letter(runtime: Runtime, paper: Paper, issued: IssuedPin | None, today: date) -> Letter:
+    """The days are those of printing, the earliest that the sixty days can begin. The manifest names the message."""
+    days = {"{today}": today, "{review_until}": last_day(today)}
+    documents = json.loads(paper.body)
+    for placeholder, day in days.items():
+        documents = {locale: text.replace(placeholder, f"{day:%d/%m/%Y}") for locale, text in documents.items()}
     order = (paper.locale, *(locale for locale in LOCALES if locale != paper.locale))
-    return Letter(number=paper.reference, token=str(paper.household_id), address=tuple(json.loads(paper.lines)),
-                  order=order, documents=json.loads(paper.body), service_code=runtime.settings.service_code, pin=pin)
+    return Letter(number=paper.reference, token=paper.token, address=tuple(json.loads(paper.lines)), order=order,
+                  documents=documents, service_code=runtime.settings.service_code,
+                  pin=issued.pin if issued else None)

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 PROVIDERS = ("twilio", "africastalking")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENVIRONMENT_FILE = "mouachir.env"
+# Whoever sets one of these means a service; what is missing then is a mistake, not a wish for the embedded house.
+OF_A_SERVICE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "PUBLIC_URL", "SERVICE_CODE", "CALLBACK_TOKENS",
+                "SMS_PROVIDERS")
 
 
 class SettingsError(Exception):
@@ -69,6 +72,7 @@ class Settings:
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
     quiet_hours: QuietHours
+    review_answer_days: int
     var: Path
     lease_s: int
     reconcile_after_s: int
@@ -103,6 +107,7 @@ class Settings:
                 base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
             ) if "africastalking" in named else None,
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
+            review_answer_days=read.seconds("REVIEW_ANSWER_DAYS", 30),
             var=Path(read.text("VAR_DIR", "var")),
             lease_s=read.seconds("LEASE_S", 60),
             reconcile_after_s=read.seconds("RECONCILE_AFTER_S", 120),
@@ -118,11 +123,16 @@ class Settings:
         return cls.from_env(environment())
 
 
+def in_service() -> bool:
+    """Whether the environment names a service's settings, be they all there or not."""
+    return any(name in os.environ for name in OF_A_SERVICE)
+
+
 def environment() -> dict[str, str]:
     """The environment, over the embedded defaults in `VAR_DIR` where there are any."""
     file = Path(os.environ.get("VAR_DIR", "var")) / ENVIRONMENT_FILE
     written = {}
-    if "DATABASE_URL" not in os.environ and file.is_file():
+    if not in_service() and file.is_file():
         written = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     return {**written, **os.environ}
 

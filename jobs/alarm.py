@@ -35,3 +35,8 @@ def answered(redis: Redis, name: str) -> None:
 
 def _waiting(name: str) -> str:
     return f"rung:{name}"
+
+
+def backlog(redis: Redis, name: str) -> int:
+    """How many jobs wait in the queue of this one."""
+    return Queue(QUEUE_OF[name], connection=redis, serializer=JSONSerializer).count

@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from types import FrameType
-from zoneinfo import ZoneInfo
 
 from redis.exceptions import RedisError
 
 from gateway import logs
+from gateway.registry.clock import CASABLANCA
 from gateway.runtime import Runtime
 from gateway.settings import Settings
 from jobs.alarm import enqueue
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 # Seconds between two rings of each job. The print house fetches a day's letters in the evening.
 RINGS = {"relay": 1.0, "sweep": 5.0, "print_letters": 3600.0}
 PRINTING_HOUR = 18
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 
 
 def ring(runtime: Runtime, stop: threading.Event) -> None:

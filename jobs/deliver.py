@@ -8,15 +8,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from uuid import UUID
 
-from channels.base import Accepted, Misconfigured, Outbound, SendError, Unavailable, Unknown
+from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Unavailable, Unknown
+from channels.http import THREADS
 from gateway import outbox
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-# Sends in flight. A claim is made only for a free place, so that a lease need only outlast one time limit.
-WINDOW = 50
+# Sends in flight, as many as connections are kept. A claim is made only for a free place, so that a lease need
+# only outlast one time limit.
+WINDOW = THREADS
 # Places are filled again by this many, or the database would be asked for every single text.
 REFILL = 10
 
@@ -79,6 +81,8 @@ def _write(runtime: Runtime, results: Sequence[Result]) -> None:
     try:
         with runtime.database.write() as session:
             for held, result in results:
+                if isinstance(result, Rejected) and result.opted_out:
+                    runtime.teller.stop(session, held.msisdn, now)
                 runtime.teller.heard(session, outbox.settle(session, held, result, now), now)
     except Exception:
         log.exception("%d sends could not be settled", len(results))

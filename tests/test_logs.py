@@ -72,7 +72,7 @@ tifinagh = st.text(st.sampled_from("ⴰⴱⴳⴷⴹⴻⴼⴽⵀⵃⵄⵅⵇⵉ�
 
 
 @given(st.one_of(spelled(), digits(10), digits(6), digits(9), indexes, arabic, tifinagh), st.sampled_from(SHAPES))
-@settings(max_examples=1500, deadline=None, database=None)
+@settings(max_examples=600, deadline=None, database=None)
 def test_whatever_looks_like_a_person_is_struck_out_wherever_it_stands(value, shape):
     line = logs.redact(shape.format(value, value))
     parts = [part for part in value.replace("-", " ").replace(".", " ").split() if len(part) > 2] or [value]
@@ -188,7 +188,7 @@ people = st.builds(Person, spelled("67"), st.builds(lambda: f"2{next(count):09}"
 
 @one_kind
 @given(people)
-@settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate],
+@settings(max_examples=5, deadline=None, database=None, phases=[Phase.generate],
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_of_a_person_stands_in_any_line(runtime, tmp_path, written, capsys, person):
     written.seek(0)

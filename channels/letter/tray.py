@@ -1,7 +1,8 @@
 """Tray: where a run of letters waits for the post, as sheets to print and a manifest of what they are.
 
 The sheets are the only place where a PIN stands in clear: the tray is for the service's user alone, and the
-sheets go once all letters of the run are posted. The manifest never held a PIN.
+sheets go once all letters of the run are posted, and a letter's address goes from the manifest with it. The
+manifest never held a PIN.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -117,7 +119,8 @@ class Tray:
         if not kept.exists():
             if not part.exists():
                 raise NoSuchRun(run)
-            part.rename(kept)
+            with suppress(FileNotFoundError):  # another process has just done so
+                part.rename(kept)
         _sync(self.root)
 
     def discard(self, run: str) -> None:
@@ -172,7 +175,7 @@ def _entry(letter: Letter, pages: int) -> Entry:
 def _posted(entry: Entry, chosen: set[str], posted_on: date) -> Entry:
     if entry.number not in chosen or entry.state == "posted":
         return entry
-    return replace(entry, state="posted", posted_on=posted_on)
+    return replace(entry, state="posted", posted_on=posted_on, address="")
 
 
 def _read(directory: Path) -> Run:

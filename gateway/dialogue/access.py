@@ -2,13 +2,13 @@
 
 Five wrong PINs in a row lock the number, and every household they may have meant, for 24 hours. The rows that
 count are held from before a PIN is looked at until the commit: tries pass one at a time, and however many come
-at once, five are looked at. A wrong PIN, a locked household and a number nobody knows take the same time.
+at once, five are looked at. A wrong PIN, a locked household and a number nobody knows answer alike.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,12 +29,16 @@ DIGITS = 6
 
 
 class Credential(Base):
-    """A household's PIN, as a peppered hash. In clear it stands on one sheet of paper and nowhere else."""
+    """A household's PIN, as a peppered hash. In clear it stands on one sheet of paper and nowhere else.
+
+    A new one (`next_hash`) is days in the post: the one before opens until the new one is used.
+    """
 
     __tablename__ = "credential"
 
     id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), primary_key=True)
     pin_hash: Mapped[str] = mapped_column(sa.String(200))
+    next_hash: Mapped[str | None] = mapped_column(sa.String(200))
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -76,10 +80,19 @@ class IssuedPin:
 
 
 def keep_pins(session: Session, vault: Vault, issued: Iterable[IssuedPin], now: datetime) -> None:
-    """From now on these open their households; the ones before do not, and old failures are forgotten."""
+    """From now on these open their households, and old failures are forgotten."""
     for one in issued:
-        session.merge(Credential(id=one.household_id, pin_hash=one.pin_hash, issued_at=now))
+        credential = session.get(Credential, one.household_id)
+        if credential:
+            credential.next_hash, credential.issued_at = one.pin_hash, now
+        else:
+            session.add(Credential(id=one.household_id, pin_hash=one.pin_hash, issued_at=now))
         _forget(session, [_subject(vault, str(one.household_id))])
+
+
+def with_pin(session: Session, household_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these households that have been given a PIN already."""
+    return set(session.scalars(sa.select(Credential.id).where(Credential.id.in_(household_ids))))
 
 
 def new_pin() -> str:
@@ -111,7 +124,7 @@ def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Hous
     tried = _subject(vault, f"{conversation}/{pin}")
     if session.get(Lock, tried):
         return "wrong"
-    if locks[caller].holds(now) or (candidates and not free):
+    if locks[caller].holds(now):
         return "locked"
     for subject in (caller, *(subjects[household.id] for household in free)):
         locks[subject].count(now)
@@ -128,14 +141,24 @@ def _held(session: Session, subjects: list[UUID]) -> dict[UUID, Lock]:
 
 
 def _proven(session: Session, vault: Vault, candidates: list[Household], pin: str) -> set[UUID]:
-    """The households that this PIN belongs to. At least one hash is computed: the time it takes tells nothing."""
-    ids = [household.id for household in candidates] or [NOBODY]
-    hashes = {credential.id: credential.pin_hash for credential in session.scalars(
+    """The households that this PIN belongs to. A household has two hashes at most; as many are computed where
+    there is none, so that the time it takes does not tell a stranger's number from another."""
+    ids = [household.id for household in candidates]
+    credentials = {credential.id: credential for credential in session.scalars(
         sa.select(Credential).where(Credential.id.in_(ids)))}
-    return {household_id for household_id in ids if _proves(vault, household_id, hashes.get(household_id), pin)}
+    return {household_id for household_id in ids or [NOBODY]
+            if _proves(vault, household_id, credentials.get(household_id), pin)}
 
 
-def _proves(vault: Vault, household_id: UUID, stored: str | None, pin: str) -> bool:
+def _proves(vault: Vault, household_id: UUID, credential: Credential | None, pin: str) -> bool:
+    first = _opens(vault, household_id, credential.pin_hash if credential else None, pin)
+    second = _opens(vault, household_id, credential.next_hash if credential else None, pin)
+    if credential and second and credential.next_hash:
+        credential.pin_hash, credential.next_hash = credential.next_hash, None
+    return first or second
+
+
+def _opens(vault: Vault, household_id: UUID, stored: str | None, pin: str) -> bool:
     if stored is None:
         vault.hash_pin(pin, household_id)
         return False

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -15,14 +14,15 @@ from gateway.db import Base
 from gateway.dialogue.access import check_pin
 from gateway.dialogue.engine import Effect, Fact, Outcome
 from gateway.notices import Teller
+from gateway.outbox import Message
 from gateway.registry import complaint, review, score
+from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint, TooManyComplaints
 from gateway.registry.events import ReviewAsked
 from gateway.registry.household import Household, households_of
 from gateway.registry.numbers import kind_of, read_number
 from gateway.registry.review import Review, Window
 
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 # The seed text of the RSU: the index is notified within 5 to 10 days of registration.
 TOLD_WITHIN = timedelta(days=10)
 
@@ -53,6 +53,7 @@ class Performer:
     conversation: str
     now: datetime
     may_look_up: Callable[[str], bool]
+    answer_within: timedelta
     msisdn: str = field(repr=False)
 
     def __call__(self, effect: Effect) -> Outcome:
@@ -98,10 +99,14 @@ class Performer:
                               "last_day": review.last_day(told.notified_on) if told else None})
 
     def _review_state(self, effect: Effect) -> Outcome:
-        return _window(review.window(self.session, UUID(effect.proof), self.now))
+        seen = review.window(self.session, UUID(effect.proof), self.now)
+        if seen.review and seen.review.asked_by == self.conversation:
+            return Outcome("open", {"deadline": seen.last_day})
+        return _window(seen)
 
     def _request_review(self, effect: Effect) -> Outcome:
-        asked = review.ask(self.session, UUID(effect.proof), self.channel, self.now)
+        asked = review.ask(self.session, UUID(effect.proof), channel=self.channel, asked_by=self.conversation,
+                           answer_within=self.answer_within, now=self.now)
         if isinstance(asked, Window):
             return _window(asked)
         self.teller.tell(self.session, [asked], self.now)
@@ -133,6 +138,10 @@ class Performer:
             filed = self.session.scalar(sa.select(Complaint).where(Complaint.number == number))
             if filed:
                 return _found("complaint", filed.state, filed.received_at, None)
+        if kind_of(number) == "message":
+            ours = self.session.scalar(sa.select(Message.created_at).where(Message.reference == number))
+            if ours:
+                return Outcome("ours", {"date": day_of(ours)})
         return Outcome("unknown")
 
     def _homes(self) -> list[Household]:
@@ -142,7 +151,7 @@ class Performer:
         return UUID(bytes=self.teller.vault.blind(who, "telephone")[:16])
 
     def _today(self) -> date:
-        return self.now.astimezone(CASABLANCA).date()
+        return day_of(self.now)
 
 
 def _window(seen: Window) -> Outcome:
@@ -161,4 +170,4 @@ def _found(kind: str, state: str, since: datetime, answer_by: date | None) -> Ou
     """Coarse on purpose: a number that was overheard proves nothing."""
     coarse = {"asked": "received"}.get(state, state)
     return Outcome("found", {"kind": kind, "state": coarse, "answer_by": answer_by,
-                             "date": since.astimezone(CASABLANCA).date()})
+                             "date": day_of(since)})

@@ -44,7 +44,8 @@ EFFECTS: Effects = {
     # argument: the category, a label of the menu `complaint`
     "file_complaint": {"ok": ("number",), "too_many": ()},
     # argument: the nine digits typed; check: the last digit does not fit the others (Damm)
-    "request_status": {"found": ("kind", "state", "date", "answer_by"), "unknown": (), "check": ()},
+    # ours: not of a request but of a message, which is genuine
+    "request_status": {"found": ("kind", "state", "date", "answer_by"), "ours": ("date",), "unknown": (), "check": ()},
 }
 
 
@@ -158,8 +159,10 @@ HOUSEHOLD = Dialogue(
         "request": Question("ticket", goto="request.look"),
         "request.look": Do(
             "request_status",
-            outcomes={"found": "request.found", "unknown": "request.unknown", "check": "request.check"},
+            outcomes={"found": "request.found", "ours": "request.ours", "unknown": "request.unknown",
+                      "check": "request.check"},
         ),
+        "request.ours": End(),
         "request.unknown": Question("ticket", goto="request.look"),
         "request.check": Question("ticket", goto="request.look"),
         "request.found": Menu(

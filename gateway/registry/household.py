@@ -22,7 +22,7 @@ SHARED_BY_AT_MOST = 5
 class Household(Base):
     """A household as declared. `facts` holds what the index is made of; names and addresses are sealed.
 
-    `state` is registered, scored or notified. `digest` tells a repeated row from a changed one.
+    `digest` tells a repeated row from a changed one.
     """
 
     __tablename__ = "household"
@@ -38,7 +38,6 @@ class Household(Base):
     registered_on: Mapped[date]
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str] = mapped_column(sa.String(64))
-    state: Mapped[str] = mapped_column(sa.String(16), default="registered")
 
 
 class Member(Base):

@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
 from gateway.registry import index, score
+from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
 from gateway.registry.events import IndexAssigned
 from gateway.registry.extract import Row
@@ -25,7 +25,6 @@ from gateway.registry.programme import Decision, Programme, decide
 from gateway.registry.score import IndexScore, ProgrammeDecision
 from gateway.vault import Vault
 
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 Tables = dict[type[Any], list[dict[str, Any]]]
 IDENTITY = ("idcs", "name_ar", "name_latin")
 FACTS = ("area", "region", "dwelling", "equipment", "property", "spending")
@@ -94,7 +93,7 @@ class Intake:
             "address_sealed": self.vault.seal(json.dumps(_window(given)), "household.address", household_id),
             "area": given["area"], "region": given["region"], "commune": given["commune"],
             "locale": given["language"], "registered_on": _registered(row), "facts": _facts(given),
-            "digest": row.content_digest, "state": "registered",
+            "digest": row.content_digest,
         }
 
     def _replace(self, session: Session, household_id: UUID, row: Row) -> set[bytes]:
@@ -129,7 +128,7 @@ class Intake:
 
     def _score(self, session: Session, household_id: UUID, row: Row, previous: IndexScore | None, now: datetime,
                tables: Tables, stored: Stored) -> None:
-        facts, today = _facts(row.household), now.astimezone(CASABLANCA).date()
+        facts, today = _facts(row.household), day_of(now)
         score_id = new_id()
         record: dict[str, Any] = {
             "id": score_id, "household_id": household_id, "formula": self.formula.id,

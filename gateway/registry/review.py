@@ -8,20 +8,17 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import Base, UtcDateTime, insert_new, new_id
 from gateway.registry import score
+from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
 from gateway.registry.numbers import new_number
 
 WINDOW = timedelta(days=60)
-# No text that could be read fixes the time for an answer; 30 days is the aid agency's own for appeals.
-ANSWER_WITHIN = timedelta(days=30)
-CASABLANCA = ZoneInfo("Africa/Casablanca")
 CHANCE = secrets.SystemRandom()
 
 
@@ -36,13 +33,18 @@ class Review(Base):
     number: Mapped[str] = mapped_column(sa.String(9), unique=True)
     state: Mapped[str] = mapped_column(sa.String(16), default="asked")
     channel: Mapped[str] = mapped_column(sa.String(8))
+    asked_by: Mapped[str] = mapped_column(sa.String(64))
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answer_by: Mapped[date]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Whether a review can be asked: `open`, `late`, `already` (see `review`) or `none` (not told yet)."""
+    """Whether a review can be asked: `open`, `late`, `already` (see `review`) or `none` (there is no index).
+
+    While there is no proof that the household was told, the sixty days have not begun: `last_day` is then what
+    it would be if today were the day.
+    """
 
     state: Literal["open", "late", "already", "none"]
     score_id: UUID | None = None
@@ -59,26 +61,30 @@ def window(session: Session, household_id: UUID, now: datetime) -> Window:
     """What this household may still do about its present index."""
     current = score.latest(session, household_id)
     told = score.notified(session, current.id) if current else None
-    if current is None or told is None:
+    if current is None:
         return Window("none")
     asked = session.scalar(sa.select(Review).where(Review.score_id == current.id))
-    last = last_day(told.notified_on)
+    last = last_day(told.notified_on if told else day_of(now))
     if asked:
         return Window("already", current.id, last, asked)
-    return Window("open" if now.astimezone(CASABLANCA).date() <= last else "late", current.id, last)
+    return Window("open" if day_of(now) <= last else "late", current.id, last)
 
 
-def ask(session: Session, household_id: UUID, channel: str, now: datetime, chance: Random = CHANCE
-        ) -> Window | ReviewAsked:
+def ask(session: Session, household_id: UUID, *, channel: str, asked_by: str, answer_within: timedelta,
+        now: datetime, chance: Random = CHANCE) -> Window | ReviewAsked:
     """Ask for a review; where that cannot be, the `Window` says why. `chance` draws the number.
+
+    `asked_by` names the session: asked again in it, the answer is the same again.
 
     What cannot be inserted was asked at the same moment by another call, or its number is taken: look again.
     """
     while (seen := window(session, household_id, now)).state == "open":
         review_id, number = new_id(), new_number("review", chance)
-        answer_by = now.astimezone(CASABLANCA).date() + ANSWER_WITHIN
+        answer_by = day_of(now) + answer_within
         if insert_new(session, Review, [{
                 "id": review_id, "household_id": household_id, "score_id": seen.score_id, "number": number,
-                "channel": channel, "asked_at": now, "answer_by": answer_by}]):
+                "channel": channel, "asked_by": asked_by, "asked_at": now, "answer_by": answer_by}]):
             return ReviewAsked(household_id, review_id, number, answer_by)
+    if seen.review and seen.review.asked_by == asked_by:
+        return ReviewAsked(household_id, seen.review.id, seen.review.number, seen.review.answer_by)
     return seen

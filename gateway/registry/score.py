@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, Exact, UtcDateTime, insert_new, new_id
-from gateway.registry.household import Household
 
 
 class IndexScore(Base):
@@ -79,9 +78,10 @@ def latest(session: Session, household_id: UUID) -> IndexScore | None:
 def decisions(session: Session, score_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
     """How each programme judged each of these scores, the highest limit first."""
     judged: dict[UUID, list[ProgrammeDecision]] = {score_id: [] for score_id in score_ids}
-    for decision in session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.score_id.in_(score_ids))
-                                    .order_by(ProgrammeDecision.threshold.desc(), ProgrammeDecision.programme)):
+    for decision in session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.score_id.in_(score_ids))):
         judged[decision.score_id].append(decision)
+    for judgements in judged.values():
+        judgements.sort(key=lambda decision: (-(decision.threshold or 0), decision.programme))
     return judged
 
 
@@ -96,4 +96,3 @@ def record_notification(session: Session, *, household_id: UUID, score_id: UUID,
     insert_new(session, Notification, [{
         "id": new_id(), "household_id": household_id, "score_id": score_id, "medium": medium,
         "notified_on": notified_on, "proof": proof, "message_id": message_id, "recorded_at": now}])
-    session.execute(sa.update(Household).where(Household.id == household_id).values(state="notified"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -43,7 +44,7 @@ def converse(runtime: Runtime, turn: Turn) -> Screen:
 def _begin(runtime: Runtime, turn: Turn, key: str) -> tuple[Screen, Position]:
     """From the start: a new session, one that Redis forgot, or one whose history the network rewrote."""
     dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
-    inputs = [*dialled, *(part for part in turn.text.split("*") if part)]
+    inputs = [*dialled, *(turn.text.split("*") if turn.text else [])]
     with runtime.database.write() as session:
         performer = _performer(runtime, session, turn, key)
         caller = Caller(performer.locale(), {"service_code": runtime.settings.service_code})
@@ -56,7 +57,7 @@ def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
     with runtime.database.write() as session:
         performer = _performer(runtime, session, turn, key)
         caller = Caller(position.locale, {"service_code": runtime.settings.service_code})
-        for one in inputs:
+        for one in (part for typed_at_once in inputs for part in typed_at_once.split("*")):
             step = settle(HOUSEHOLD, play(HOUSEHOLD, position, one, caller), caller, performer)
             position = step.position
     return screen(HOUSEHOLD, position, runtime.words, USSD), position
@@ -67,9 +68,9 @@ def _performer(runtime: Runtime, session: Session, turn: Turn, key: str) -> Perf
         return limits.allows(runtime, "look-up", turn.msisdn, number, LOOK_UPS_A_DAY)
 
     return Performer(session, runtime.teller, CHANNEL, hashlib.sha256(key.encode()).hexdigest(),
-                     runtime.clock(), may_look_up, turn.msisdn)
+                     runtime.clock(), may_look_up, timedelta(days=runtime.settings.review_answer_days), turn.msisdn)
 
 
 def farewell(runtime: Runtime) -> Screen:
-    """Said when we cannot answer, and cannot look up in which language: how to be helped."""
-    return Screen(runtime.words.say("ar-MA", "lost.text", service_code=runtime.settings.service_code), final=True)
+    """Said when the fault is ours, and we cannot look up in which language to say it."""
+    return Screen(runtime.words.say("ar-MA", "sorry.text", service_code=runtime.settings.service_code), final=True)

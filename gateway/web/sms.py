@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
@@ -14,6 +16,8 @@ from gateway.web.doors import callback, check_token
 
 STOP = frozenset({"STOP", "ARRET", "ARRÊT", "قف", "توقف", "ⴱⴷⴷ"})
 START = frozenset({"START", "DEBUT", "DÉBUT", "ابدأ", "ابدا"})
+# A name or a short code is a machine: it is not answered.
+MOBILE = r"\+212[67][0-9]{8}"
 TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 # Two machines that answer each other would go on for ever (Twilio 14107): so many answers a day, then silence.
 ANSWERS_A_DAY = 5
@@ -39,6 +43,8 @@ def routes(runtime: Runtime) -> Blueprint:
 
 def answer(runtime: Runtime, inbound: Inbound) -> None:
     """Obey or help, once for each text: the provider's name for it is the key of the answer."""
+    if not re.fullmatch(MOBILE, inbound.msisdn):
+        return
     now = runtime.clock()
     word = digits(inbound.body).rstrip(".!").upper()
     subject = f"{inbound.provider}:{inbound.provider_id}"[:64]
@@ -46,8 +52,10 @@ def answer(runtime: Runtime, inbound: Inbound) -> None:
     with runtime.database.write() as session:
         homes = households.households_of(session, runtime.vault, inbound.msisdn)
         locale = homes[0].locale if homes else "ar-MA"
-        if word in STOP or word in START:
-            households.suspend(session, runtime.vault, inbound.msisdn, now if word in STOP else None)
+        if word in STOP:
+            runtime.teller.stop(session, inbound.msisdn, now)
+        elif word in START:
+            households.suspend(session, runtime.vault, inbound.msisdn, None)
         if answers:
             notice = "stopped" if word in STOP else "sms_help"
             runtime.teller.reply(session, notice, locale, inbound.msisdn, subject, now)

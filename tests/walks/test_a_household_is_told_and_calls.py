@@ -53,7 +53,7 @@ def test_a_household_is_told_by_text_learns_its_index_and_asks_for_a_review(brow
         page.locator("#close").click()
         assert paper.print_due(house.runtime) == 1
         (letter,) = house.runtime.tray.runs()[0].letters
-        pin = pin_on_sheet(house.runtime.tray, letter.token)
+        pin = pin_on_sheet(house.runtime.tray, letter.number)
 
         dial(page, "*580#")
         answer(page, "1")

@@ -32,7 +32,6 @@ def upgrade() -> None:
         sa.Column("registered_on", sa.Date(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_household")),
         sa.UniqueConstraint("number_blind", name=op.f("uq_household_number_blind")),
     )
@@ -80,6 +79,7 @@ def upgrade() -> None:
         "credential",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("pin_hash", sa.String(length=200), nullable=False),
+        sa.Column("next_hash", sa.String(length=200), nullable=True),
         sa.Column("issued_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["id"], ["household.id"], name=op.f("fk_credential_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credential")),
@@ -99,9 +99,7 @@ def upgrade() -> None:
         sa.Column("computed_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("(value IS NULL) <> (failure IS NULL)", name="a_number_or_a_reason"),
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_index_score_household_id")),
-        sa.ForeignKeyConstraint(
-            ["predecessor_id"], ["index_score.id"], name=op.f("fk_index_score_predecessor_id")
-        ),
+        sa.ForeignKeyConstraint(["predecessor_id"], ["index_score.id"], name=op.f("fk_index_score_predecessor_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_index_score")),
     )
     op.create_index(op.f("ix_index_score_household_id"), "index_score", ["household_id"], unique=False)
@@ -192,9 +190,7 @@ def upgrade() -> None:
         sa.Column("proof", sa.String(length=16), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["household_id"], ["household.id"], name=op.f("fk_notification_household_id")
-        ),
+        sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_notification_household_id")),
         sa.ForeignKeyConstraint(["score_id"], ["index_score.id"], name=op.f("fk_notification_score_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification")),
         sa.UniqueConstraint("score_id", name=op.f("uq_notification_score_id")),
@@ -211,9 +207,7 @@ def upgrade() -> None:
         sa.Column("eligible", sa.Boolean(), nullable=False),
         sa.Column("reasons", JSON, nullable=False),
         sa.Column("decided_on", sa.Date(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["score_id"], ["index_score.id"], name=op.f("fk_programme_decision_score_id")
-        ),
+        sa.ForeignKeyConstraint(["score_id"], ["index_score.id"], name=op.f("fk_programme_decision_score_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_programme_decision")),
         sa.UniqueConstraint("score_id", "programme", name=op.f("uq_programme_decision_score_id")),
     )
@@ -250,6 +244,7 @@ def upgrade() -> None:
         sa.Column("number", sa.String(length=9), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("asked_by", sa.String(length=64), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("answer_by", sa.Date(), nullable=False),
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_review_household_id")),
