@@ -264,7 +264,7 @@ def settle(session: Session, held: Claim, result: Accepted | SendError, now: dat
         return _told(message, now)
     message = _again(session, held.id, held.fence, ("sending", "unknown"), now, wait)
     if message is not None:
-        message.avoid = sorted({*message.avoid, held.provider}) if outcome in ("refused", "misconfigured") else []
+        message.avoid = [] if outcome == "throttled" else sorted({*message.avoid, held.provider})
     return _told(message, now)
 
 

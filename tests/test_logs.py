@@ -177,7 +177,7 @@ class Stammer(Angry):
     words: Words | None = None
 
     def say(self, locale: str, name: str, /, **facts: object) -> str:
-        return self.words.say(locale, name, **facts) if name == "lost.text" else self._fail(locale, name, **facts)
+        return self.words.say(locale, name, **facts) if name == "sorry.text" else self._fail(locale, name, **facts)
 
 
 count = itertools.count()

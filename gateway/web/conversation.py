@@ -34,7 +34,7 @@ def converse(runtime: Runtime, turn: Turn) -> Screen:
         if new.kind == "duplicate" and before is not None:
             return before.screen
         if new.kind == "input" and before is not None and not before.screen.final:
-            shown, position = _go_on(runtime, turn, key, Position.from_json(before.position), new.inputs)
+            shown, position = _go_on(runtime, turn, key, Position.from_json(before.position), _inputs(*new.inputs))
         else:
             shown, position = _begin(runtime, turn, key)
         memory.remember(key, turn.text, position.to_json(), shown)
@@ -44,7 +44,7 @@ def converse(runtime: Runtime, turn: Turn) -> Screen:
 def _begin(runtime: Runtime, turn: Turn, key: str) -> tuple[Screen, Position]:
     """From the start: a new session, one that Redis forgot, or one whose history the network rewrote."""
     dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
-    inputs = [*dialled, *(turn.text.split("*") if turn.text else [])]
+    inputs = [*dialled, *_inputs(turn.text)]
     with runtime.database.write() as session:
         performer = _performer(runtime, session, turn, key)
         caller = Caller(performer.locale(), {"service_code": runtime.settings.service_code})
@@ -57,10 +57,15 @@ def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
     with runtime.database.write() as session:
         performer = _performer(runtime, session, turn, key)
         caller = Caller(position.locale, {"service_code": runtime.settings.service_code})
-        for one in (part for typed_at_once in inputs for part in typed_at_once.split("*")):
+        for one in inputs:
             step = settle(HOUSEHOLD, play(HOUSEHOLD, position, one, caller), caller, performer)
             position = step.position
     return screen(HOUSEHOLD, position, runtime.words, USSD), position
+
+
+def _inputs(*typed_at_once: str) -> list[str]:
+    """What was typed, one by one, the same with and without memory. Nothing typed is no mistake: the screen stays."""
+    return [part for text in typed_at_once for part in text.split("*") if part]
 
 
 def _performer(runtime: Runtime, session: Session, turn: Turn, key: str) -> Performer:

@@ -25,20 +25,23 @@ STRANGER = "+212699999999"
 LIMITS = {"asd": Decimal("9.743001"), "amo-tadamon": Decimal("9.3264284")}
 
 
+def performer(runtime, session, phone, conversation, may_look_up=True):
+    return Performer(session=session, teller=runtime.teller, channel="ussd", conversation=conversation,
+                     now=runtime.clock(), may_look_up=lambda _: may_look_up, answer_within=timedelta(days=30),
+                     msisdn=phone)
+
+
 def act(runtime, effect, argument="", *, phone=PHONE, conversation="a call", proof="", may_look_up=True):
     """One effect in a transaction of its own. What comes of it is checked against the contract of the dialogue."""
     with runtime.database.write() as session:
-        performer = Performer(session, runtime.teller, "ussd", conversation, runtime.clock(), lambda _: may_look_up,
-                              phone)
-        outcome = performer(Effect(effect, argument, proof))
+        outcome = performer(runtime, session, phone, conversation, may_look_up)(Effect(effect, argument, proof))
     assert set(EFFECTS[effect][outcome.name]) <= outcome.facts.keys()
     return outcome
 
 
 def locale(runtime, phone=PHONE, conversation="another call"):
     with runtime.database.write() as session:
-        return Performer(session, runtime.teller, "ussd", conversation, runtime.clock(), lambda _: True,
-                         phone).locale()
+        return performer(runtime, session, phone, conversation).locale()
 
 
 @pytest.fixture
@@ -122,6 +125,12 @@ def test_a_review_is_asked_once_and_confirmed_by_text(runtime, proof):
     assert [message.notice for message in rows(runtime, Message)].count("review_received") == 1
 
 
+def test_a_review_that_is_told_again_in_its_session_is_told_the_same(runtime, proof):
+    first = [act(runtime, effect, proof=proof) for effect in ("review_state", "request_review")]
+    assert [act(runtime, effect, proof=proof) for effect in ("review_state", "request_review")] == first
+    assert len(rows(runtime, Review)) == 1
+
+
 def test_a_late_review_names_the_day_that_it_was_late_for(runtime, proof, clock):
     clock.now = NOON + timedelta(days=70)
     for effect in ("review_state", "request_review"):
@@ -190,6 +199,5 @@ def test_a_new_pin_letter_goes_once_a_day_to_each_household_of_the_number(runtim
 
 def test_who_performs_shows_no_number(runtime):
     with runtime.database.read() as session:
-        performer = Performer(session, runtime.teller, "ussd", "a call", NOON, lambda _: True, PHONE)
-        assert PHONE not in repr(performer)
+        assert PHONE not in repr(performer(runtime, session, PHONE, "a call"))
     assert "407193" not in repr(Effect("check_pin", "407193", "a household"))

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from threading import Barrier
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from gateway.registry import review
+from gateway.registry.clock import CASABLANCA
 from gateway.registry.events import ReviewAsked
 from gateway.registry.numbers import kind_of
-from gateway.registry.review import CASABLANCA, Review, Window, last_day
+from gateway.registry.review import Review, Window, last_day
 from tests.conftest import NOON, a_row, register
 from tests.web.desk import homes, rows, told
 
@@ -36,9 +37,11 @@ def at_midnight_after(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=CASABLANCA) + timedelta(days=1)
 
 
-def ask(runtime, at=None, home=None) -> Window | ReviewAsked:
+def ask(runtime, at=None, home=None, **more) -> Window | ReviewAsked:
     with runtime.database.write() as session:
-        return review.ask(session, (home or homes(runtime)[0]).id, "ussd", at or runtime.clock())
+        return review.ask(session, (home or homes(runtime)[0]).id, **{
+            "channel": "ussd", "asked_by": uuid4().hex, "answer_within": timedelta(days=30),
+            "now": at or runtime.clock(), **more})
 
 
 def window(runtime, at=None, home=None) -> Window:
@@ -68,9 +71,11 @@ def test_the_sixtieth_day_is_open_to_its_last_minute_and_late_at_midnight(runtim
 
 
 @one_kind
-def test_a_household_that_was_not_told_has_no_window(house):
-    assert (window(house).state, ask(house).state) == ("none", "none")
-    assert rows(house, Review) == []
+def test_while_nothing_proves_that_it_was_told_the_days_have_not_begun(house):
+    for days in (0, 100):
+        at = NOON + timedelta(days=days)
+        assert (window(house, at).state, window(house, at).last_day) == ("open", last_day(at.date()))
+    assert isinstance(ask(house, at), ReviewAsked)
 
 
 @one_kind
@@ -98,6 +103,13 @@ def test_asked_twice_gives_the_first_number_even_when_it_is_late(house):
     assert len(rows(house, Review)) == 1
 
 
+def test_asked_again_in_its_session_the_answer_is_the_same_again(house):
+    told(house, NOON.date())
+    first = ask(house, asked_by="a call")
+    assert ask(house, NOON + timedelta(minutes=5), asked_by="a call") == first
+    assert ask(house, asked_by="another call").state == "already"
+
+
 def test_asked_by_many_at_once_there_is_one_review_and_all_learn_its_number(house):
     told(house, NOON.date())
     together = Barrier(8)
@@ -118,18 +130,16 @@ def test_a_number_that_is_taken_is_drawn_again(runtime):
     numbers = []
     for home in homes(runtime):
         told(runtime, NOON.date(), home)
-        with runtime.database.write() as session:
-            numbers.append(review.ask(session, home.id, "ussd", NOON, Random(1)).number)
+        numbers.append(ask(runtime, home=home, chance=Random(1)).number)
     assert len(set(numbers)) == 2
     assert {kind_of(number) for number in numbers} == {"review"}
 
 
-def test_a_new_index_opens_a_new_window_once_it_is_told(house, clock):
+def test_a_new_index_opens_a_new_window(house, clock):
     told(house, NOON.date())
     first = ask(house)
     clock.forward(days=30)
     register(house, a_row(spending={"butane": "200.00", "water_electricity": "1900.50", "phone_internet": "800.00"}))
-    assert window(house).state == "none"
     told(house, clock.now.date())
     second = ask(house)
     assert isinstance(second, ReviewAsked)

@@ -55,9 +55,9 @@ def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(
     text(web, "ابدأ", "in-2")
     assert stopped(runtime) == [False]
     register(runtime, a_row())
-    told = [message.medium for message in sorted(rows(runtime, Message), key=lambda message: message.id)
+    told = [(message.medium, message.state) for message in sorted(rows(runtime, Message), key=lambda one: one.id)
             if message.notice == "index_assigned"]
-    assert told == ["sms", "letter", "sms"]
+    assert told == [("sms", "cancelled"), ("letter", "created"), ("letter", "created"), ("sms", "created")]
 
 
 @one_kind
@@ -80,6 +80,13 @@ def test_stop_stops_the_number_in_every_household_and_no_other_number(runtime, w
     register(runtime, a_row("2900000002"), a_row("2900000003", "0712345678"))
     text(web, "STOP")
     assert sorted(stopped(runtime)) == [False, True, True]
+
+
+@one_kind
+@pytest.mark.parametrize("sender", ["RSU", "580", "+33612345678", "+212522123456", "0612345678"])
+def test_a_machine_or_a_stranger_abroad_is_not_answered(runtime, web, sender):
+    assert text(web, "Bonjour", phone=sender) == 204
+    assert replies(runtime) == []
 
 
 @one_kind

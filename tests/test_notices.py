@@ -1,0 +1,243 @@
+"""Notices: who is told by what, when, and how it is proved."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import outbox
+from gateway.notices import awake
+from gateway.outbox import Message, Settlement
+from gateway.registry import household, review
+from gateway.registry.clock import CASABLANCA, day_of
+from gateway.registry.events import IndexAssigned
+from gateway.registry.household import Household
+from gateway.registry.score import Notification
+from gateway.settings import QuietHours
+from tests.conftest import NOON, a_row, register
+
+NIGHT = QuietHours(20, 9)
+
+
+def messages(runtime, **like) -> list[Message]:
+    with runtime.database.read() as session:
+        found = session.scalars(sa.select(Message).filter_by(**like).order_by(Message.created_at, Message.id))
+        return list(found)
+
+
+def one(runtime, medium: str) -> Message:
+    (message,) = messages(runtime, medium=medium)
+    return message
+
+
+def proofs(runtime) -> list[Notification]:
+    with runtime.database.read() as session:
+        return list(session.scalars(sa.select(Notification)))
+
+
+def ends(runtime, message: Message, state: str) -> None:
+    """The message comes to its end, and the notices hear of it."""
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == message.id).values(state=state))
+        runtime.teller.heard(session, Settlement(message.id, message.household_id, message.notice, message.subject,
+                                                 message.medium, state, runtime.clock()), runtime.clock())
+
+
+# By text or by letter
+
+
+@pytest.mark.parametrize(("row", "medium"), [
+    ({"phone": "0612345678"}, "sms"),
+    ({"phone": None}, "letter"),
+    ({"phone": "0537123456"}, "letter"),
+    ({"phone": "0612345678", "consent": False}, "letter"),
+])
+def test_a_mobile_telephone_that_agreed_gets_a_text_and_anybody_else_a_letter(runtime, row, medium):
+    register(runtime, a_row(**row))
+    assert [message.medium for message in messages(runtime)] == [medium]
+
+
+def test_a_household_is_told_one_index_once(runtime):
+    register(runtime, a_row(), a_row("2900000002", None))
+    for message in messages(runtime):
+        with runtime.database.write() as session:
+            event = IndexAssigned(message.household_id, UUID(message.subject))
+            assert runtime.teller.tell(session, [event], runtime.clock()) == 0
+    assert len(messages(runtime)) == 2
+
+
+def test_a_text_that_failed_becomes_one_letter(runtime):
+    register(runtime, a_row())
+    for _ in range(2):
+        ends(runtime, one(runtime, "sms"), "failed")
+    letter, text = one(runtime, "letter"), one(runtime, "sms")
+    assert (letter.household_id, letter.subject, letter.state) == (text.household_id, text.subject, "created")
+    assert letter.reference != text.reference
+
+
+def test_a_letter_that_failed_becomes_nothing(runtime):
+    register(runtime, a_row(phone=None))
+    ends(runtime, one(runtime, "letter"), "failed")
+    assert len(messages(runtime)) == 1
+
+
+def test_a_delivery_is_proved_once_with_its_receipt(runtime, clock):
+    register(runtime, a_row())
+    text = one(runtime, "sms")
+    for _ in range(2):
+        ends(runtime, text, "delivered")
+        clock.forward(days=1)
+    (proof,) = proofs(runtime)
+    assert (proof.medium, proof.proof, proof.message_id, proof.notified_on) == (
+        "sms", "receipt", text.id, date(2026, 11, 23))
+
+
+def test_the_day_of_notification_is_that_of_casablanca(runtime, clock):
+    register(runtime, a_row())
+    clock.now = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
+    ends(runtime, one(runtime, "sms"), "delivered")
+    assert proofs(runtime)[0].notified_on == date(2026, 11, 24)
+
+
+def test_a_late_delivery_takes_back_the_letter_that_nobody_has_printed(runtime):
+    register(runtime, a_row())
+    ends(runtime, one(runtime, "sms"), "failed")
+    ends(runtime, one(runtime, "sms"), "delivered")
+    assert one(runtime, "letter").state == "cancelled"
+    assert len(proofs(runtime)) == 1
+
+
+@pytest.mark.parametrize("state", ["sending", "sent", "delivered"])
+def test_a_late_delivery_does_not_touch_a_letter_that_is_on_paper(runtime, state):
+    register(runtime, a_row())
+    ends(runtime, one(runtime, "sms"), "failed")
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.medium == "letter").values(state=state))
+    ends(runtime, one(runtime, "sms"), "delivered")
+    assert one(runtime, "letter").state == state
+
+
+def test_the_first_proof_counts(runtime, clock):
+    register(runtime, a_row())
+    ends(runtime, one(runtime, "sms"), "failed")
+    ends(runtime, one(runtime, "letter"), "delivered")
+    clock.forward(days=3)
+    ends(runtime, one(runtime, "sms"), "delivered")
+    assert [(proof.medium, proof.notified_on) for proof in proofs(runtime)] == [("letter", date(2026, 11, 23))]
+
+
+def test_sixty_days_run_from_the_proof(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=10)
+    ends(runtime, one(runtime, "sms"), "delivered")
+    for days, state in ((60, "open"), (61, "late")):
+        with runtime.database.read() as session:
+            seen = review.window(session, one(runtime, "sms").household_id,
+                                 NOON + timedelta(days=10 + days))
+        assert (seen.state, seen.last_day) == (state, date(2026, 12, 3) + timedelta(days=60))
+
+
+def test_who_stops_texts_is_told_by_letter_what_was_still_waiting(runtime, clock):
+    clock.now = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+    register(runtime, a_row())
+    with runtime.database.write() as session:
+        runtime.teller.stop(session, "+212612345678", clock())
+    assert (one(runtime, "sms").state, one(runtime, "letter").state) == ("failed", "created")
+
+
+def test_a_second_pin_is_not_sent_while_one_is_on_its_way(runtime, clock):
+    register(runtime, a_row())
+    sent = []
+    for days in (0, 1, 30):
+        clock.forward(days=days)
+        with runtime.database.write() as session:
+            sent.append(runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), clock()))
+        if days:
+            with runtime.database.write() as session:
+                session.execute(sa.update(Message).where(Message.medium == "letter").values(state="delivered"))
+    assert sent == [True, False, True]
+
+
+# At what hour
+
+
+def local(hour: int, minute: int = 0, day: date = date(2026, 11, 23)) -> datetime:
+    return datetime.combine(day, time(hour, minute), CASABLANCA).astimezone(UTC)
+
+
+TUESDAY = date(2026, 11, 24)
+
+
+@pytest.mark.parametrize(("now", "quiet", "then"), [
+    (local(19, 59), NIGHT, None),
+    (local(20, 0), NIGHT, local(9, day=TUESDAY)),
+    (local(23, 59), NIGHT, local(9, day=TUESDAY)),
+    (local(0, 0, TUESDAY), NIGHT, local(9, day=TUESDAY)),
+    (local(8, 59, TUESDAY), NIGHT, local(9, day=TUESDAY)),
+    (local(9, 0, TUESDAY), NIGHT, None),
+    (local(12, 59), QuietHours(13, 15), None),
+    (local(13, 0), QuietHours(13, 15), local(15)),
+    (local(15, 0), QuietHours(13, 15), None),
+    (local(22, 0), QuietHours(22, 0), local(0, day=TUESDAY)),
+    (local(0, 0), QuietHours(22, 0), None),
+    (local(0, 0), QuietHours(0, 9), local(9)),
+    (local(3, 0), QuietHours(0, 0), None),
+    (local(3, 0), QuietHours(9, 9), None),
+])
+def test_who_sleeps_is_woken_at_the_end_of_the_quiet_hours(now, quiet, then):
+    assert awake(now, quiet) == (then or now)
+
+
+@pytest.mark.parametrize(("evening", "morning"), [
+    # Ramadan begins: the clock goes back an hour in the night, and nine o'clock comes an hour later.
+    (datetime(2027, 2, 6, 20, 0, tzinfo=UTC), datetime(2027, 2, 7, 9, 0, tzinfo=UTC)),
+    (datetime(2027, 2, 7, 1, 30, tzinfo=UTC), datetime(2027, 2, 7, 9, 0, tzinfo=UTC)),
+    # In Ramadan.
+    (datetime(2027, 2, 20, 20, 0, tzinfo=UTC), datetime(2027, 2, 21, 9, 0, tzinfo=UTC)),
+    # It ends: nine o'clock comes an hour sooner.
+    (datetime(2027, 3, 13, 21, 0, tzinfo=UTC), datetime(2027, 3, 14, 8, 0, tzinfo=UTC)),
+])
+def test_the_clock_of_ramadan_moves_the_morning(evening, morning):
+    assert awake(evening, NIGHT) == morning
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+       st.integers(0, 23), st.integers(0, 23))
+def test_nobody_is_woken_twice_and_nobody_sleeps_longer_than_a_day(now, start, end):
+    quiet = QuietHours(start, end)
+    then = awake(now, quiet)
+    assert now <= then < now + timedelta(hours=25)
+    assert awake(then, quiet) == then
+    assert then == now or then.astimezone(CASABLANCA).minute == 0
+
+
+def test_a_notice_of_the_evening_waits_for_the_morning_and_a_letter_does_not(runtime, clock):
+    clock.now = local(21)
+    register(runtime, a_row(), a_row("2900000002", None))
+    assert one(runtime, "sms").not_before == local(9, day=TUESDAY)
+    assert one(runtime, "letter").not_before == clock.now
+    with runtime.database.read() as session:
+        assert outbox.due(session, "sms", clock.now, 10) == []
+
+
+def test_an_answer_to_a_person_knows_no_quiet_hours(runtime, clock):
+    clock.now = local(23)
+    with runtime.database.write() as session:
+        runtime.teller.reply(session, "sms_help", "fr-MA", "+212612345678", "a text", clock.now)
+    assert one(runtime, "sms").not_before == clock.now
+
+
+def test_the_household_is_asked_for_by_its_telephone_in_one_question(runtime):
+    rows = [a_row(f"29000000{number:02d}", f"06123456{number:02d}") for number in range(10, 30)]
+    register(runtime, *rows)
+    told = {message.household_id: message for message in messages(runtime, medium="sms")}
+    with runtime.database.read() as session:
+        assert household.texted_at(session, runtime.vault, list(told)) == {
+            one.household_id: runtime.vault.open(one.to_sealed, "message.to", one.id) for one in told.values()}
+
+
+def test_a_day_is_that_of_casablanca():
+    assert day_of(datetime(2026, 11, 23, 23, 0, tzinfo=UTC)) == TUESDAY
