@@ -20,7 +20,7 @@ from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import Message
 from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute, displayed
-from gateway.registry.numbers import spaced
+from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
 from gateway.runtime import FORMULA, Runtime
@@ -128,15 +128,22 @@ def dial(code: str, caller: str) -> None:
 
 @main.command()
 @click.option("--state", help="only those in this state")
+@click.option("--reference", help="the code at the end of a text or on a letter: is it ours?")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-def messages(state: str | None, limit: int) -> None:
+def messages(state: str | None, reference: str | None, limit: int) -> None:
     """Messages by medium and state, then the last ones. Texts and telephones stay sealed."""
+    number = read_number(reference) if reference else None
+    if reference and number is None:
+        raise click.UsageError("--reference: a code of ours has nine digits, and these do not fit each other")
     with _runtime() as runtime, runtime.database.read() as session:
-        for medium, stands, count in session.execute(
-                sa.select(Message.medium, Message.state, sa.func.count())
-                .group_by(Message.medium, Message.state).order_by(Message.medium, Message.state)):
-            click.echo(f"{medium:7} {stands:10} {count}")
         query = sa.select(Message).order_by(Message.changed_at.desc()).limit(limit)
+        if number:
+            query = query.where(Message.reference == number)
+        else:
+            for medium, stands, count in session.execute(
+                    sa.select(Message.medium, Message.state, sa.func.count())
+                    .group_by(Message.medium, Message.state).order_by(Message.medium, Message.state)):
+                click.echo(f"{medium:7} {stands:10} {count}")
         for message in session.scalars(query.where(Message.state == state) if state else query):
             click.echo(f"{message.changed_at:%Y-%m-%d %H:%M:%S} {message.medium:7} {message.state:10} "
                        f"{message.notice:18} {message.locale} {spaced(message.reference)}")
