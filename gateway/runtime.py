@@ -12,7 +12,9 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from channels import SmsChannel, open_sms
 from channels.base import BadCallback
@@ -52,7 +54,7 @@ class Runtime:
             channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
         if settings.africastalking:
             channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
-        return cls(settings, Database(settings.database_url), Redis.from_url(settings.redis_url),
+        return cls(settings, Database(settings.database_url), _redis(settings.redis_url),
                    Vault(settings.secret_keys), _words(), channels, clock or (lambda: datetime.now(UTC)))
 
     def at(self, clock: Callable[[], datetime]) -> Runtime:
@@ -121,3 +123,8 @@ class Runtime:
 def _words() -> Words:
     """Compiled once a process: they do not change while it runs, and it takes a fifth of a second."""
     return Words(TEMPLATES)
+
+
+def _redis(url: str) -> Redis:
+    """Tried twice and at once: by itself it waits for seconds between its tries, and a caller waits for a screen."""
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gateway import embedded
 from gateway.cli import main
 from gateway.outbox import Message
 from gateway.registry.index import Formula
@@ -167,11 +169,34 @@ def test_messages_are_listed_without_the_people(run, house, tmp_path, clock):
 
 
 @one_kind
+def test_a_message_of_ours_is_found_by_its_code_and_no_other_is(run, house, tmp_path, clock):
+    run("import", EXAMPLE, "--report", tmp_path / "report", **house)
+    opened = open_house(house["DATABASE_URL"], house["REDIS_URL"], tmp_path, clock)
+    ours = rows(opened, Message)[0]
+    opened.close()
+    line, = run("messages", "--reference", ours.reference, **house).stdout.splitlines()
+    assert ours.notice in line
+    mistyped = ours.reference[:-1] + str((int(ours.reference[-1]) + 1) % 10)
+    done = run("messages", "--reference", mistyped, **house)
+    assert (done.exit_code, done.stdout, "nine digits" in done.stderr) == (2, "", True)
+
+
+@one_kind
 def test_letters_say_how_many_wait_and_a_run_that_is_not_there_is_one_line(run, house, tmp_path):
     run("import", EXAMPLE, "--report", tmp_path / "report", **house)
     assert "2 letters wait to be printed" in run("letters", **house).stdout
     done = run("letters", "--post", "20260101T000000000000", **house)
     assert (done.exit_code, "there is no run" in done.stderr) == (1, True)
+
+
+@one_kind
+def test_a_run_posted_before_it_was_printed_is_one_line(run, house, tmp_path):
+    run("import", EXAMPLE, "--report", tmp_path / "report", **house)
+    printed, laid, *_ = run("letters", "--print", **house).stdout.splitlines()
+    assert printed == "2 letters printed"
+    done = run("letters", "--post", laid.split()[0], "--on", "2026-01-01", **house)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert "posted" not in run("letters", **house).stdout
 
 
 # Settings, and a house that is not there
@@ -184,6 +209,24 @@ def test_missing_settings_are_named_all_at_once(run, database_url, tmp_path):
     for name in ("REDIS_URL", "SECRET_KEYS", "PUBLIC_URL", "SERVICE_CODE", "CALLBACK_TOKENS", "SMS_PROVIDERS"):
         assert f"{name}: is missing" in done.stderr
     assert "mouachir up" in done.stderr
+
+
+def test_a_service_that_lacks_a_setting_gets_no_embedded_house(tmp_path):
+    """In a process of its own: where the data lies is decided when the process starts."""
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path / "var"), "SERVICE_CODE": "*580#"}
+    done = subprocess.run([Path(sys.executable).with_name("mouachir"), "messages"], env=environment, cwd=tmp_path,
+                          text=True, capture_output=True, check=False)
+    assert (done.returncode, "DATABASE_URL: is missing" in done.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_houses_do_not_share_a_folder(tmp_path):
+    embedded.prepare(tmp_path)
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(embedded.AlreadyRunning), embedded.house(tmp_path):
+            pass
+    assert not (tmp_path / "logs").exists(), "nothing was started"
 
 
 @one_kind

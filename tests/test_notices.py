@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gateway import outbox
 from gateway.notices import awake
 from gateway.outbox import Message, Settlement
-from gateway.registry import household, review
-from gateway.registry.clock import CASABLANCA, day_of
+from gateway.registry import review
+from gateway.registry.clock import CASABLANCA
 from gateway.registry.events import IndexAssigned
 from gateway.registry.household import Household
 from gateway.registry.score import Notification
@@ -228,16 +228,3 @@ def test_an_answer_to_a_person_knows_no_quiet_hours(runtime, clock):
     with runtime.database.write() as session:
         runtime.teller.reply(session, "sms_help", "fr-MA", "+212612345678", "a text", clock.now)
     assert one(runtime, "sms").not_before == clock.now
-
-
-def test_the_household_is_asked_for_by_its_telephone_in_one_question(runtime):
-    rows = [a_row(f"29000000{number:02d}", f"06123456{number:02d}") for number in range(10, 30)]
-    register(runtime, *rows)
-    told = {message.household_id: message for message in messages(runtime, medium="sms")}
-    with runtime.database.read() as session:
-        assert household.texted_at(session, runtime.vault, list(told)) == {
-            one.household_id: runtime.vault.open(one.to_sealed, "message.to", one.id) for one in told.values()}
-
-
-def test_a_day_is_that_of_casablanca():
-    assert day_of(datetime(2026, 11, 23, 23, 0, tzinfo=UTC)) == TUESDAY

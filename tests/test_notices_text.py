@@ -142,9 +142,10 @@ def test_the_service_code_is_alone_on_its_line_in_a_text(locale):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_index_notice_tells_the_last_day_of_the_review_and_its_code(locale):
-    for medium in ("sms", "letter"):
+    """A letter is told it when it is printed, as it is told its day: both are left open in its words."""
+    for medium, last_day in (("sms", "31/12/2026"), ("letter", "{review_until}")):
         text = WORDS.notice("index_assigned", medium, locale, **facts())
-        assert "31/12/2026" in text
+        assert last_day in text
         assert SERVICE_CODE in text
     assert REFERENCE in WORDS.notice("index_assigned", "sms", locale, **facts())
 
@@ -201,7 +202,20 @@ def test_the_letter_of_the_index_shows_it_with_the_thresholds_and_seven_decimals
         letter = WORDS.notice("index_assigned", "letter", locale, **facts())
         assert "10,1234567" in letter
         assert [row[1] for row in parse(letter).table[1:]] == ["9,7430010", "9,3264284"]
-        assert "31/12/2026" in parse(letter).deadline
+        assert "{review_until}" in parse(letter).deadline
+
+
+@pytest.mark.parametrize(("name", "locale"), LETTERS)
+def test_a_letter_leaves_open_what_its_printing_fills_in_and_nothing_else(name, locale):
+    letter = WORDS.notice(name, "letter", locale, **facts())
+    assert "01/11/2026" not in letter
+    assert set(re.findall("{([^{}]*)}", letter)) <= {"today", "review_until", "pin"}
+    assert ("{today}" in letter) == (locale != "zgh-MA")
+
+
+@pytest.mark.parametrize(("name", "medium", "locale"), NOTICES)
+def test_no_notice_promises_that_a_call_costs_nothing(name, medium, locale):
+    assert not re.search("مجان|gratuit|batl", WORDS.notice(name, medium, locale, **facts()))
 
 
 def test_a_letter_without_a_pin_has_no_panel_for_it():

@@ -6,12 +6,13 @@ import base64
 
 import pytest
 
-from gateway.settings import QuietHours, Settings, SettingsError
+from gateway.settings import ENVIRONMENT_FILE, OF_A_SERVICE, QuietHours, Settings, SettingsError, in_service
 from tests.conftest import SETTINGS
 
 KEY = base64.b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.b64encode(b"o" * 32).decode()
 TOKEN = "t" * 32
+NEXT_TOKEN = "n" * 32
 GOOD = {
     **SETTINGS,
     "DATABASE_URL": "postgresql://service:a-database-password@db/mouachir",
@@ -23,7 +24,7 @@ GOOD = {
 }
 REQUIRED = sorted(GOOD.keys() - {"TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL"})
 SECRETS = ("a-database-password", "a-redis-password", KEY, OTHER_KEY, str(b"k" * 32), GOOD["CALLBACK_TOKENS"],
-           GOOD["TWILIO_AUTH_TOKEN"], GOOD["AFRICASTALKING_API_KEY"])
+           GOOD["TWILIO_AUTH_TOKEN"], GOOD["AFRICASTALKING_API_KEY"], NEXT_TOKEN)
 
 MALFORMED = [
     ("DATABASE_URL", "mysql://host/name"), ("DATABASE_URL", "sqlite://"), ("DATABASE_URL", "sqlite+psycopg:///x.db"),
@@ -45,6 +46,7 @@ MALFORMED = [
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
+    ("REVIEW_ANSWER_DAYS", "0"), ("REVIEW_ANSWER_DAYS", "a month"),
 ]
 
 
@@ -60,6 +62,7 @@ def test_a_whole_environment_is_read():
     assert settings.sms_providers == (("twilio", 70), ("africastalking", 30))
     assert settings.service_code == "*580#"
     assert settings.quiet_hours == QuietHours(20, 9)
+    assert settings.review_answer_days == 30
     assert (settings.lease_s, settings.reconcile_after_s, settings.unknown_for_s) == (60, 120, 900)
 
 
@@ -109,7 +112,7 @@ def test_an_address_with_https_or_on_loopback_is_taken(address):
 
 @pytest.mark.parametrize("write", [repr, str])
 def test_no_secret_shows_itself(write):
-    settings = Settings.from_env(GOOD)
+    settings = Settings.from_env({**GOOD, "TWILIO_NEXT_AUTH_TOKEN": NEXT_TOKEN})
     for shown in (write(settings), write(settings.twilio), write(settings.africastalking)):
         assert not [secret for secret in SECRETS if secret in shown]
 
@@ -122,3 +125,37 @@ def test_a_provider_that_is_not_used_needs_no_account():
 def test_two_tokens_and_spaces_around_them_are_taken():
     taken = Settings.from_env({**GOOD, "CALLBACK_TOKENS": f" {TOKEN} , {'u' * 40} "})
     assert taken.callback_tokens == (TOKEN, "u" * 40)
+
+
+@pytest.mark.parametrize("told", ["", NEXT_TOKEN])
+def test_the_next_auth_token_stands_beside_the_present_one_while_there_is_one(told):
+    account = Settings.from_env({**GOOD, "TWILIO_NEXT_AUTH_TOKEN": told}).twilio
+    assert (account.auth_token, account.next_auth_token) == (GOOD["TWILIO_AUTH_TOKEN"], told)
+
+
+def test_the_days_for_the_answer_to_a_review_can_be_set():
+    assert Settings.from_env({**GOOD, "REVIEW_ANSWER_DAYS": "45"}).review_answer_days == 45
+
+
+@pytest.fixture
+def embedded(monkeypatch, tmp_path):
+    """An environment that says nothing, and the file that an embedded house wrote."""
+    for name in {*GOOD, *OF_A_SERVICE}:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    (tmp_path / ENVIRONMENT_FILE).write_text("".join(f"{name}={value}\n" for name, value in GOOD.items()))
+    return monkeypatch
+
+
+def test_where_the_environment_says_nothing_the_embedded_file_is_read(embedded):
+    assert not in_service()
+    assert Settings.load().service_code == "*580#"
+
+
+@pytest.mark.parametrize("name", OF_A_SERVICE)
+def test_any_setting_of_a_service_leaves_the_embedded_file_unread(embedded, name):
+    embedded.setenv(name, GOOD[name])
+    assert in_service()
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert {f"{missing}: is missing" for missing in set(OF_A_SERVICE) - {name}} <= set(caught.value.problems)

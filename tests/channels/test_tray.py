@@ -157,6 +157,15 @@ def test_the_sheets_are_removed_once_all_letters_are_posted_and_not_before(tray)
     assert not any(pin.encode() in file.read_bytes() for file in every.path.iterdir() for pin in PINS.values())
 
 
+def test_the_address_of_a_letter_goes_from_the_manifest_when_the_letter_goes_to_the_post(tray):
+    a_kept_run(tray)
+    run = tray.post("r1", POSTED, ["580000010"])
+    assert [bool(entry.address) for entry in run.letters] == [False, True, True]
+    tray.post("r1", POSTED)
+    for file in run.path.iterdir():
+        assert "ALAOUI" not in file.read_text(encoding="utf-8")
+
+
 def test_posting_twice_changes_nothing(tray):
     a_kept_run(tray)
     first = tray.post("r1", POSTED)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from gateway.dialogue.access import FAILURES, Credential, IssuedPin, Lock, check_pin, keep_pins, new_pin
+from gateway.dialogue.access import FAILURES, Credential, IssuedPin, Lock, check_pin, keep_pins, new_pin, with_pin
 from gateway.registry.household import Household, households_of
 from tests.conftest import a_row, register
 
@@ -157,6 +157,14 @@ def test_of_two_letters_on_their_way_the_last_one_counts(house):
     for pin in ("260418", "815307"):
         give(house, HOME, pin)
     assert [a_try(house, pin) for pin in ("260418", PIN, "815307", PIN)] == ["wrong", HOME, HOME, "wrong"]
+
+
+@one_kind
+def test_a_household_has_a_pin_once_it_was_given_one(house):
+    register(house, a_row(NEIGHBOUR))
+    homes = [home_of(house, number).id for number in (HOME, NEIGHBOUR)]
+    with house.database.read() as session:
+        assert with_pin(session, homes) == {homes[0]}
 
 
 def test_on_a_shared_number_the_pin_chooses_the_household(house):

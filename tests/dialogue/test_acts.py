@@ -176,6 +176,13 @@ def test_a_request_is_found_by_its_number_coarsely(runtime, proof):
     assert found.facts == {"kind": "complaint", "state": "received", "answer_by": None, "date": date(2026, 11, 23)}
 
 
+def test_a_message_of_ours_is_known_by_its_code_to_anybody(runtime):
+    register(runtime, a_row())
+    message, = rows(runtime, Message)
+    ours = act(runtime, "request_status", message.reference, phone=STRANGER)
+    assert (ours.name, ours.facts) == ("ours", {"date": date(2026, 11, 23)})
+
+
 def test_a_mistyped_number_is_told_from_an_unknown_one(runtime, proof):
     ticket = act(runtime, "file_complaint", "other").facts["number"]
     mistyped = ticket[:-1] + str((int(ticket[-1]) + 1) % 10)
@@ -186,14 +193,14 @@ def test_a_mistyped_number_is_told_from_an_unknown_one(runtime, proof):
     assert act(runtime, "request_status", ticket).name == "unknown"
 
 
-def test_a_new_pin_letter_goes_once_a_day_to_each_household_of_the_number(runtime, clock):
+def test_a_new_pin_letter_goes_once_while_one_is_on_its_way_to_each_household_of_the_number(runtime, clock):
     register(runtime, a_row(), a_row("2900000002"))
     assert [act(runtime, "send_pin_letter").name for _ in range(2)] == ["ok", "already"]
-    clock.forward(days=1)
-    assert act(runtime, "send_pin_letter").name == "ok"
+    clock.forward(days=60)
+    assert act(runtime, "send_pin_letter").name == "already", "it is not posted yet"
     assert act(runtime, "send_pin_letter", phone=STRANGER).name == "wrong"
     letters = [message for message in rows(runtime, Message) if message.notice == "pin"]
-    assert len(letters) == 4
+    assert len(letters) == 2
     assert {message.medium for message in letters} == {"letter"}
 
 

@@ -82,7 +82,7 @@ def test_every_page_of_every_screen_fits(words, state, locale):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_no_screen_lacks_its_words_and_no_words_lack_a_screen(words, locale):
-    needed = set(NAVIGATION)
+    needed = {*NAVIGATION, "sorry.text"}  # the farewell after an error has no state
     for name in SHOWN:
         says = HOUSEHOLD.says(name)
         needed.add(f"{says}.text")
@@ -238,6 +238,13 @@ def test_every_fact_on_a_screen_is_promised_by_the_outcomes_that_lead_there(word
                 continue
             facts = {**CALL, **outcome(state.effect, answer).facts}
             assert list(pages_of(Position(target, "ar-MA", facts=facts), words)), name
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_screen_promises_that_a_call_costs_nothing(words, locale):
+    for state in SHOWN:
+        for page in itertools.chain.from_iterable(pages_of(one, words) for one in positions(state, locale)):
+            assert not re.search("مجان|gratuit|batl", page.text)
 
 
 def test_every_listed_effect_is_used():

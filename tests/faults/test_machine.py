@@ -266,6 +266,7 @@ class Story(RuleBasedStateMachine):
                     self.settle(worker)
             for text in self.texts:
                 self._receipt(text, "final", text.msisdn)
+            self.nobody_is_sent_twice_and_what_was_delivered_stays_so_and_is_proved_once()
             self.time_passes(3700)
             self.sweep()
             self.print_letters(False)

@@ -1,5 +1,6 @@
 """The alarm rings again, whatever became of the one before."""
 
+import shutil
 import uuid
 from dataclasses import replace
 
@@ -16,9 +17,8 @@ from jobs.queues import worker
 @pytest.fixture
 def database_url(tmp_path, sqlite_template):
     """What is proved here is Redis's: one database will do."""
-    file = tmp_path / "house.db"
-    file.write_bytes(sqlite_template.read_bytes())
-    return f"sqlite:///{file}"
+    shutil.copy(sqlite_template, tmp_path / "house.db")
+    return f"sqlite:///{tmp_path / 'house.db'}"
 
 
 def waiting(redis: Redis, queue: str = "clock") -> int:

@@ -68,9 +68,9 @@ class Handset:
 
 
 def homes(runtime: Runtime) -> list[Household]:
-    """Every household, in the order in which they were stored."""
-    with runtime.database.read() as session:
-        return list(session.scalars(sa.select(Household).order_by(Household.id)))
+    """Every household, in the order of their numbers."""
+    return sorted(rows(runtime, Household),
+                  key=lambda home: runtime.vault.open(home.number_sealed, "household.number", home.id))
 
 
 def give_pin(runtime: Runtime, pin: str = PIN, home: Household | None = None) -> None:

@@ -1,0 +1,214 @@
+"""Delivery: each text by one route, to another where a route refuses, and by none where nobody knows."""
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain, repeat
+
+import pytest
+import sqlalchemy as sa
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from channels.base import Accepted, Misconfigured, Outbound, Rejected, Throttled, Unavailable, Unknown
+from gateway.outbox import Attempt
+from gateway.registry.household import Contact, Household
+from jobs.deliver import deliver
+from tests.conftest import NOON, open_house
+from tests.jobs.fakes import FakeProvider, ids, states, with_providers
+
+
+def work(runtime, clock, times: int = 1) -> None:
+    for _ in range(times):
+        deliver(runtime, ids(runtime))
+        clock.forward(seconds=10)
+
+
+def test_a_due_text_is_sent_and_its_name_kept(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 5)
+    assert deliver(runtime, ids(runtime)) == 5
+    sent = twilio.sent + africastalking.sent
+    assert len({message.msisdn for message in sent}) == 5
+    assert states(runtime) == ["sent"] * 5
+    with runtime.database.read() as session:
+        assert all(session.scalars(sa.select(Attempt.provider_id)))
+
+
+def test_a_job_that_comes_twice_sends_once(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 3)
+    due = ids(runtime)
+    assert [deliver(runtime, due + due), deliver(runtime, due)] == [3, 0]
+    assert len(twilio.sent + africastalking.sent) == 3
+
+
+def test_each_text_is_sent_however_many_there_are(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 120)
+    assert deliver(runtime, ids(runtime)) == 120
+    assert states(runtime) == ["sent"] * 120
+    assert len({message.msisdn for message in twilio.sent + africastalking.sent}) == 120
+
+
+# By which route
+
+
+@pytest.mark.parametrize("refusal", [Unavailable("407"), Unavailable("connect_timeout")])
+def test_a_route_that_does_not_take_it_is_left_for_the_other(runtime, households, clock, refusal):
+    runtime, twilio, africastalking = with_providers(runtime, twilio=refusal)
+    households(runtime, 10)
+    work(runtime, clock, times=2)
+    assert states(runtime) == ["sent"] * 10
+    assert len(africastalking.sent) == 10
+    assert max(Counter(message.msisdn for message in twilio.sent).values(), default=0) <= 1
+
+
+def test_a_time_out_does_not_go_to_the_other_route(runtime, households, clock):
+    runtime, twilio, africastalking = with_providers(
+        runtime, twilio=Unknown("read_timeout"), africastalking=Unknown("http_500"))
+    households(runtime, 10)
+    work(runtime, clock, times=5)
+    assert states(runtime) == ["unknown"] * 10
+    assert len(twilio.sent + africastalking.sent) == 10
+
+
+def test_what_is_nobodys_error_is_taken_for_a_time_out(runtime, households, caplog):
+    surprise = KeyError("+212612300001")
+    runtime, *_ = with_providers(runtime, twilio=surprise, africastalking=surprise)
+    households(runtime)
+    deliver(runtime, ids(runtime))
+    assert states(runtime) == ["unknown"]
+    assert "in no known way" in caplog.text
+
+
+def test_a_provider_that_refuses_us_is_paused_and_told_of_and_nobody_is_lost(runtime, households, clock, caplog):
+    runtime, twilio, _ = with_providers(runtime, twilio=Misconfigured("20003"))
+    households(runtime, 10)
+    work(runtime, clock, times=2)
+    assert states(runtime) == ["sent"] * 10
+    sent_before = len(twilio.sent)
+    households(runtime, 20)
+    work(runtime, clock)
+    assert states(runtime) == ["sent"] * 20
+    assert len(twilio.sent) == sent_before
+    assert ("jobs.deliver", logging.ERROR) in [(line.name, line.levelno) for line in caplog.records]
+
+
+def test_where_all_are_paused_everything_waits(runtime, households, clock):
+    runtime, twilio, africastalking = with_providers(
+        runtime, twilio=Misconfigured("20003"), africastalking=Misconfigured("402"))
+    households(runtime, 4)
+    work(runtime, clock, times=5)
+    sent = len(twilio.sent + africastalking.sent)
+    assert states(runtime) == ["created"] * 4
+    work(runtime, clock, times=5)
+    assert len(twilio.sent + africastalking.sent) == sent
+    runtime.redis.flushall()
+    twilio.answer = africastalking.answer = None
+    work(runtime, clock)
+    assert states(runtime) == ["sent"] * 4
+
+
+def test_a_person_who_cannot_be_reached_gets_a_letter_at_once(runtime, households):
+    runtime, *_ = with_providers(runtime, twilio=Rejected("21211"), africastalking=Rejected("403"))
+    households(runtime, 2)
+    deliver(runtime, ids(runtime))
+    assert (states(runtime), states(runtime, "letter")) == (["failed"] * 2, ["created"] * 2)
+
+
+def test_who_has_opted_out_at_the_provider_is_sent_no_more_texts(runtime, households):
+    runtime, *_ = with_providers(runtime, twilio=Rejected("21610", opted_out=True),
+                                 africastalking=Rejected("406", opted_out=True))
+    households(runtime)
+    deliver(runtime, ids(runtime))
+    with runtime.database.read() as session:
+        assert session.scalars(sa.select(Contact.suspended_at)).one() is not None
+    assert states(runtime, "letter") == ["created"]
+
+
+def test_patience_is_shown_to_who_asks_for_it(runtime, households, clock):
+    runtime, twilio, africastalking = with_providers(
+        runtime, twilio=Throttled("429", retry_after_s=60), africastalking=Throttled("429", retry_after_s=60))
+    households(runtime)
+    work(runtime, clock, times=6)
+    assert len(twilio.sent + africastalking.sent) == 1
+    work(runtime, clock)
+    assert len(twilio.sent + africastalking.sent) == 2
+
+
+# Weights
+
+
+def drawn(runtime, times: int = 400) -> set[str | None]:
+    return {runtime.choose([]) for _ in range(times)}
+
+
+def test_weights_are_honoured(database_url, redis_url, tmp_path, clock):
+    for weights, providers in (("twilio:70,africastalking:30", {"twilio", "africastalking"}),
+                               ("twilio:0,africastalking:1", {"africastalking"}), ("twilio:1", {"twilio"})):
+        runtime = open_house(database_url, redis_url, tmp_path, clock, SMS_PROVIDERS=weights)
+        assert drawn(runtime) == providers
+        runtime.close()
+
+
+def test_one_that_has_refused_is_drawn_when_no_other_is_left(runtime):
+    assert {runtime.choose(["twilio"]) for _ in range(50)} == {"africastalking"}
+    runtime.pause("africastalking")
+    assert drawn(runtime, 50) == {"twilio"} == {runtime.choose(["twilio"]) for _ in range(50)}
+    runtime.pause("twilio")
+    assert drawn(runtime, 5) == {None}
+
+
+# Mishaps
+
+
+def test_a_worker_that_slept_through_its_lease_sends_nothing(runtime, households):
+    asleep = chain([NOON], repeat(NOON + timedelta(hours=1)))
+    runtime, twilio, africastalking = with_providers(replace(runtime, clock=lambda: next(asleep)))
+    households(runtime.at(lambda: NOON))
+    assert deliver(runtime, ids(runtime)) == 1
+    assert twilio.sent + africastalking.sent == []
+    assert states(runtime) == ["created"]
+
+
+def test_one_that_cannot_be_settled_leaves_the_others_settled(runtime, households, caplog):
+    runtime, *_ = with_providers(runtime, twilio=Rejected("21211"), africastalking=Rejected("403"))
+    households(runtime, 5)
+    with runtime.database.write() as session:
+        spoilt = session.scalars(sa.select(Household).order_by(Household.id).limit(1)).one()
+        spoilt.address_sealed = b"spoilt"
+    deliver(runtime, ids(runtime))
+    assert Counter(states(runtime)) == {"failed": 4, "sending": 1}
+    assert "could not be settled" in caplog.text
+
+
+def test_without_redis_nobody_is_claimed_and_nobody_is_lost(runtime, households, caplog):
+    with Redis(port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
+        runtime, *_ = with_providers(replace(runtime, redis=nowhere))
+        households(runtime, 2)
+        assert deliver(runtime, ids(runtime)) == 0
+        runtime.pause("twilio")
+    assert states(runtime) == ["created"] * 2
+    assert "a claim failed" in caplog.text
+
+
+def test_a_claim_that_fails_does_not_leave_those_in_flight_unsettled(runtime, households, caplog):
+    """Redis goes away after the first claims: what was sent before is still written down."""
+    households(runtime, 60)
+    with Redis(port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
+        fickle = replace(runtime)
+
+        def accept_and_lose_redis(message: Outbound) -> Accepted:
+            object.__setattr__(fickle, "redis", nowhere)
+            return Accepted(f"id of {message.token}")
+
+        channels = {name: FakeProvider(name, accept_and_lose_redis) for name in ("twilio", "africastalking")}
+        object.__setattr__(fickle, "channels", channels)
+        deliver(fickle, ids(runtime))
+    sent = sum(len(channel.sent) for channel in channels.values())
+    assert 0 < sent < 60
+    assert Counter(states(runtime)) == {"sent": sent, "created": 60 - sent}
+    assert "a claim failed" in caplog.text

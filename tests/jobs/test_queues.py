@@ -1,0 +1,203 @@
+"""What stands in Redis: names of jobs and rows. Whoever writes there can ring, and do nothing else."""
+
+import base64
+import json
+import shutil
+import uuid
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from redis import Redis
+from rq import Queue
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from channels.base import Rejected, Unknown
+from gateway.app import create_app
+from gateway.db import Database
+from gateway.outbox import Message
+from gateway.registry.score import IndexScore
+from jobs.alarm import QUEUE_OF, QUEUES, enqueue
+from jobs.queues import JOBS, worker
+from tests.conftest import SETTINGS
+from tests.jobs.fakes import ids, states, with_providers
+
+MARK = "marked.txt"
+
+
+@pytest.fixture
+def database_url(tmp_path, sqlite_template):
+    """What is proved here is Redis's: one database will do."""
+    shutil.copy(sqlite_template, tmp_path / "house.db")
+    return f"sqlite:///{tmp_path / 'house.db'}"
+
+
+def work(runtime) -> None:
+    worker(runtime).work(burst=True, logging_level="CRITICAL")
+
+
+def ring_strangely(redis: Redis, data: object, queue: str = "texts", **fields: str | bytes) -> None:
+    """Write a job as a stranger with access to Redis could."""
+    name = str(uuid.uuid4())
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    payload = data if isinstance(data, bytes) else zlib.compress(json.dumps(data).encode())
+    redis.hset(f"rq:job:{name}", mapping={"created_at": now, "enqueued_at": now, "status": "queued", "origin": queue,
+                                          "timeout": "10", "data": payload, **fields})
+    redis.rpush(f"rq:queue:{queue}", name)
+    redis.sadd("rq:queues", f"rq:queue:{queue}")
+
+
+def touch(path) -> list[str]:
+    return ["touch", str(path)]
+
+
+# Hostile jobs
+
+
+@pytest.mark.parametrize("job", [
+    lambda mark: ["subprocess.check_output", None, [touch(mark)], {}],
+    lambda mark: ["os.system", None, [f"touch {mark}"], {}],
+    lambda mark: ["jobs.deliver.deliver", None, [[]], {}],
+    lambda mark: ["builtins.open", None, [str(mark), "w"], {}],
+    lambda mark: ["touch", "pathlib.Path", [], {}],
+    lambda mark: ["relay", {"instance": 1}, [], {}],
+    lambda mark: ["relay", None, [], {"runtime": "another"}],
+    lambda mark: ["relay", None, ["one", "too", "many"], {}],
+    lambda mark: ["deliver", None, [["not a name"]], {}],
+    lambda mark: ["deliver", None, [None], {}],
+    lambda mark: ["__class__", None, [], {}],
+    lambda mark: [["relay"], None, [], {}],
+    lambda mark: ["relay"],
+    lambda mark: {"relay": 1},
+    lambda mark: None,
+    lambda mark: b"\x80\x04not json, and not compressed",
+])
+def test_a_strangers_job_does_nothing_and_the_work_goes_on(runtime, households, tmp_path, job):
+    runtime, *_ = with_providers(runtime)
+    households(runtime)
+    ring_strangely(runtime.redis, job(tmp_path / MARK))
+    enqueue(runtime.redis, "deliver", ids(runtime))
+    work(runtime)
+    assert not (tmp_path / MARK).exists()
+    assert states(runtime) == ["sent"]
+
+
+@pytest.mark.parametrize("name", ["success_callback_name", "failure_callback_name", "stopped_callback_name"])
+@pytest.mark.parametrize("job", [["relay", None, [], {}], ["deliver", None, [["not a name"]], {}]])
+def test_a_strangers_callbacks_are_not_called(runtime, tmp_path, name, job, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "stranger.py").write_text(
+        f"import pathlib\ndef call(*_):\n    pathlib.Path({str(tmp_path / MARK)!r}).touch()\n")
+    ring_strangely(runtime.redis, job, **{name: "stranger.call"})
+    work(runtime)
+    assert not (tmp_path / MARK).exists()
+
+
+def test_a_strangers_webhooks_are_not_called(runtime, households, tmp_path):
+    hook = json.dumps([{"url": "http://127.0.0.1:9/", "event": "finished"}])
+    ring_strangely(runtime.redis, ["relay", None, [], {}], webhooks=hook)
+    runtime, *_ = with_providers(runtime)
+    households(runtime)
+    enqueue(runtime.redis, "deliver", ids(runtime))
+    work(runtime)
+    assert states(runtime) == ["sent"]
+
+
+def test_a_letter_named_in_a_strangers_job_is_not_sent_as_a_text(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 2, phones=False)
+    ring_strangely(runtime.redis, ["deliver", None, [ids(runtime, "letter")], {}])
+    work(runtime)
+    assert twilio.sent + africastalking.sent == []
+    assert states(runtime, "letter") == ["created"] * 2
+
+
+# What a look into Redis tells
+
+
+READ = {
+    "string": lambda redis, key: [redis.get(key)],
+    "list": lambda redis, key: redis.lrange(key, 0, -1),
+    "set": lambda redis, key: redis.smembers(key),
+    "zset": lambda redis, key: redis.zrange(key, 0, -1),
+    "hash": lambda redis, key: [part for pair in redis.hgetall(key).items() for part in pair],
+    "stream": lambda redis, key: [part for _, entry in redis.xrange(key) for pair in entry.items() for part in pair],
+}
+
+
+def everything(redis: Redis) -> str:
+    """All keys and all values, jobs unpacked."""
+    found = []
+    for key in redis.keys("*"):
+        found.append(key)
+        kind = redis.type(key).decode()
+        found += READ[kind](redis, key)
+    packed = [base64.b64decode(value) if value.startswith(b"eJ") else value for value in found]
+    unpacked = [zlib.decompress(value) for value in packed if value.startswith(b"\x78\x9c")]
+    return "\n".join(value.decode(errors="replace") for value in [*found, *unpacked])
+
+
+def call(runtime, session_id: str, text: str) -> None:
+    client = create_app(runtime).test_client()
+    answer = client.post(f"/ussd/africastalking/{SETTINGS['CALLBACK_TOKENS']}", data={
+        "sessionId": session_id, "phoneNumber": "+212612300001", "networkCode": "60401", "serviceCode": "*580#",
+        "text": text})
+    assert answer.status_code == 200
+
+
+def test_redis_holds_no_number_no_text_and_no_index(runtime, households, tmp_path):
+    runtime, twilio, africastalking = with_providers(
+        runtime, twilio=Rejected("21211", "+212612300001"), africastalking=Unknown("read_timeout", "+212612300002"))
+    households(runtime, 6)
+    enqueue(runtime.redis, "relay", once=True)
+    enqueue(runtime.redis, "sweep", once=True)
+    enqueue(runtime.redis, "deliver", ids(runtime))
+    waiting = everything(runtime.redis)
+    work(runtime)
+    for text in ("", "1", "1*1", "1*1*123456"):
+        call(runtime, "session 1", text)
+    runtime.redis.set("a sign of life", b"that this test can see")
+    seen = waiting + everything(runtime.redis)
+    assert "a sign of life" in seen
+    assert ids(runtime)[0] in seen
+
+    with runtime.database.read() as session:
+        bodies = [runtime.vault.open(message.body_sealed, "message.body", message.id)
+                  for message in session.scalars(sa.select(Message))]
+        indexes = [f"{value:.4f}"[:6] for value in session.scalars(sa.select(IndexScore.value))]
+    numbers = [message.msisdn.removeprefix("+212") for message in twilio.sent + africastalking.sent]
+    assert len(numbers) == 6
+    for secret in [*bodies, *numbers, *indexes, "123456", "*580#"]:
+        assert secret not in seen
+
+
+def test_a_failed_job_leaves_the_kind_of_its_error_in_redis_and_no_word_of_it(runtime, tmp_path, caplog):
+    broken = with_providers(runtime)[0]
+    object.__setattr__(broken, "database", Database(f"sqlite:///{tmp_path / 'no tables.db'}"))
+    enqueue(broken.redis, "relay")
+    work(broken)
+    broken.database.close()
+    seen = everything(broken.redis)
+    assert "OperationalError" in seen
+    assert "no such table" not in seen
+    assert "job relay failed" in caplog.text
+
+
+def test_no_job_waits_in_redis_for_ever(runtime):
+    for name in ("relay", "deliver", "print_letters"):
+        enqueue(runtime.redis, name)
+    assert all(runtime.redis.ttl(key) > 0 for key in runtime.redis.keys("rq:job:*"))
+
+
+def test_every_queue_that_is_rung_in_is_watched():
+    assert set(QUEUE_OF.values()) == set(QUEUES)
+    assert set(QUEUE_OF) == set(JOBS)
+
+
+def test_a_strangers_job_is_counted_as_failed(runtime):
+    ring_strangely(runtime.redis, ["os.getcwd", None, [], {}])
+    work(runtime)
+    queue = Queue("texts", connection=runtime.redis, serializer=JSONSerializer)
+    assert FailedJobRegistry(queue=queue, serializer=JSONSerializer).count == 1
