@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from channels.letter.tray import NoSuchRun
 from gateway import embedded, logs, paper
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
-from gateway.outbox import Message
+from gateway.outbox import TRANSITIONS, Message
 from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute, displayed
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
@@ -30,6 +31,8 @@ from gateway.settings import Settings, SettingsError, in_service
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Mouachir: tells households their index by text, letter and USSD."""
+    # Whatever is written is for its user alone: extracts, reports, the tray, the embedded database.
+    os.umask(0o077)
     logs.set_up()
 
 
@@ -73,12 +76,16 @@ def sample(households: int, seed: int, out: BinaryIO) -> None:
 def import_(file: Path, report: Path | None) -> None:
     """Load a registry extract, compute each index, and post what each household must be told."""
     report = report or file.with_suffix(".report.jsonl")
+    if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
+        raise click.UsageError(f"--report: {report} is the extract itself, or in no folder that exists")
     with _runtime() as runtime, file.open("rb") as stream:
         size = max(file.stat().st_size, 1)
         with click.progressbar(length=size, label=f"import {file.name}") as bar:
             done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos))
     click.echo(f"{done.new} new, {done.changed} changed, {done.unchanged} as before, {done.refused} refused, "
                f"{done.unscored} without an index, {done.posted} notices posted; report: {report}")
+    if done.refused and not done.new + done.changed + done.unchanged:
+        raise click.ClickException("no row could be loaded: is this an extract? See docs/extract.md")
 
 
 @main.command()
@@ -127,7 +134,7 @@ def dial(code: str, caller: str) -> None:
 
 
 @main.command()
-@click.option("--state", help="only those in this state")
+@click.option("--state", type=click.Choice(sorted(TRANSITIONS)), help="only those in this state")
 @click.option("--reference", help="the code at the end of a text or on a letter: is it ours?")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 def messages(state: str | None, reference: str | None, limit: int) -> None:
@@ -155,9 +162,11 @@ def messages(state: str | None, reference: str | None, limit: int) -> None:
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day of posting; today if not given")
 def letters(printing: bool, run: str | None, day: datetime | None) -> None:
     """The tray: runs of printed letters, and their posting."""
+    if day and not run:
+        raise click.UsageError("--on goes with --post RUN")
     with _runtime() as runtime:
         if printing:
-            click.echo(f"{paper.print_due(runtime)} letters printed")
+            click.echo(f"{paper.print_all(runtime)} letters printed")
         if run:
             try:
                 click.echo(f"{paper.post(runtime, run, day.date() if day else None)} letters posted")
@@ -199,10 +208,13 @@ def _settings() -> Settings:
 
 @contextmanager
 def _runtime(*, prepare: bool = True) -> Iterator[Runtime]:
-    if prepare and not in_service():
-        embedded.prepare(embedded.VAR)
+    if prepare and not in_service() and embedded.prepare(embedded.VAR):
+        click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
     runtime = Runtime.open(_settings(), lambda: datetime.now(UTC))
     try:
         yield runtime
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        raise click.ClickException(f"the database cannot be used ({type(error.orig).__name__}): is DATABASE_URL right, "
+                                   "does it run, has `mouachir release` been run?") from None
     finally:
         runtime.close()

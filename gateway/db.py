@@ -97,9 +97,9 @@ class Database:
 
 
 def new_id() -> UUID:
-    """A row's name: UUID version 7 (RFC 9562), so that rows made together lie together."""
-    stamp = time.time_ns() // 1_000_000
-    return UUID(int=stamp << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62))
+    """A row's name: UUID version 7 with parts of a millisecond (RFC 9562, 6.2 method 3): rows lie as they were made."""
+    stamp, rest = divmod(time.time_ns(), 1_000_000)
+    return UUID(int=stamp << 80 | 7 << 76 | rest * 4096 // 1_000_000 << 64 | 2 << 62 | secrets.randbits(62))
 
 
 def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> set[UUID]:

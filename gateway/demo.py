@@ -115,9 +115,8 @@ class Tour:
                  f"{', a worker was killed with kill -9' if killed else ''}; both refused some, and repeated receipts.")
 
     def post_letters(self) -> None:
-        """Print what is due on paper, keep one day's print, and let the post take it."""
-        while paper.print_due(self.runtime):
-            pass
+        """Print what is due on paper."""
+        paper.print_all(self.runtime)
         sheets = sum(len(run.letters) for run in self.runtime.tray.runs())
         self.say(f"{sheets} letters lie in the tray, one PDF a run, with a manifest.")
 
@@ -163,13 +162,13 @@ class Tour:
 
     def _household_calls(self, locale: str, key: str) -> None:
         msisdn, household_id = self._somebody(locale)
-        self._dial(msisdn, [key, "5", "4", "1"])
-        self.post_letters()
+        self._dial(msisdn, [key, "5", "4", "1"], quiet=True)
+        paper.print_due(self.runtime)
         pin = pin_on_sheet(self.runtime.tray, self._letter_of(household_id))
         shown = self._dial(msisdn, ["1", pin, "98", "98"])
         self._dial(msisdn, ["2", pin, "1"], quiet=True)
         self._dial(msisdn, ["3", "3", "1"], quiet=True)
-        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=64))
+        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=76))
 
     def _somebody(self, locale: str) -> tuple[str, UUID]:
         """A household that was told by text and whose telephone nobody shares."""

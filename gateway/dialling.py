@@ -22,6 +22,7 @@ class Call:
 
     def __init__(self, settings: Settings, msisdn: str, code: str) -> None:
         self._url = f"{settings.public_url}/ussd/africastalking/{settings.callback_tokens[0]}"
+        self._service_code = settings.service_code
         self._form = {"sessionId": f"ATUid_{secrets.token_hex(16)}", "phoneNumber": msisdn, "networkCode": "99999",
                       "serviceCode": code}
         self._typed: list[str] = []
@@ -48,6 +49,6 @@ class Call:
         try:
             return fetch(self._url + path, TIMEOUT_S, form=form).decode()
         except urllib.error.HTTPError as error:
-            raise NoAnswer(f"the gateway refused the call ({error.code})") from None
+            raise NoAnswer(f"the gateway refused the call ({error.code}); its code is {self._service_code}") from None
         except OSError:
             raise NoAnswer("the gateway does not answer: is it running (mouachir up)?") from None

@@ -54,6 +54,7 @@ class House:
             while not self.stopping.is_set():
                 self.children[name] = self._spawn(name, command)
                 self.children[name].wait()
+                self._end_family(name)
                 self.restarts += not self.stopping.is_set()
                 self.stopping.wait(0.5)
 
@@ -82,6 +83,11 @@ class House:
                     child.wait(10)
                 except subprocess.TimeoutExpired:
                     child.kill()
+
+    def _end_family(self, name: str) -> None:
+        """A web server that was killed leaves a child on its port."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.children[name].pid, signal.SIGKILL)
 
     def _spawn(self, name: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:
@@ -126,12 +132,15 @@ def _run(var: Path) -> Iterator[House]:
         running.stop()
 
 
-def prepare(var: Path, **overrides: str) -> None:
-    """Make the data folder, its secrets and its database, once."""
-    var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (var / ENVIRONMENT_FILE).exists():
+def prepare(var: Path, **overrides: str) -> bool:
+    """Make the data folder, its secrets and its database, once. Returns whether they are new."""
+    var.mkdir(parents=True, exist_ok=True)
+    var.chmod(0o700)
+    new = not (var / ENVIRONMENT_FILE).exists()
+    if new:
         _write(var, {**_defaults(var.resolve()), **_addresses(), **overrides})
     upgrade(_read(var)["DATABASE_URL"])
+    return new
 
 
 def _write(var: Path, settings: Mapping[str, str]) -> None:
@@ -150,7 +159,7 @@ def _alone(var: Path) -> Iterator[None]:
 
 
 def _read(var: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in (var / ENVIRONMENT_FILE).read_text().splitlines() if line)
+    return dict(line.split("=", 1) for line in (var / ENVIRONMENT_FILE).read_text().splitlines() if "=" in line)
 
 
 def _defaults(var: Path) -> dict[str, str]:

@@ -62,6 +62,14 @@ def print_due(runtime: Runtime) -> int:
     return len(papers)
 
 
+def print_all(runtime: Runtime) -> int:
+    """Print all that is due, a run at a time. Returns how many letters were taken."""
+    printed = 0
+    while run := print_due(runtime):
+        printed += run
+    return printed
+
+
 def recover(runtime: Runtime) -> None:
     """End the runs that a crash left in the tray: keep what was written down, throw away what is due again."""
     for run in runtime.tray.unfinished():

@@ -171,7 +171,7 @@ class _Reader:
     def seconds(self, name: str, default: int) -> int:
         value = self.text(name, str(default))
         if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < 1:
-            self.problems.append(f"{name}: must be a whole number of seconds from 1")
+            self.problems.append(f"{name}: must be a whole number from 1")
             return default
         return int(value)
 

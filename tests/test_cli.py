@@ -135,8 +135,16 @@ def test_a_file_that_is_no_extract_is_refused_line_by_line(run, house, tmp_path,
     file = tmp_path / "extract.jsonl"
     file.write_bytes(content)
     done = run("import", file, **house)
-    assert done.exit_code == 0, done.stderr
+    assert (done.exit_code, "is this an extract?" in done.stderr) == ((1, True) if content else (0, False))
     assert f"0 new, 0 changed, 0 as before, {len(content.splitlines())} refused" in done.stdout
+
+
+@one_kind
+def test_a_report_is_not_written_over_the_extract(run, house, tmp_path):
+    file = tmp_path / "extract.jsonl"
+    file.write_bytes(EXAMPLE.read_bytes())
+    assert run("import", file, "--report", file, **house).exit_code == 2
+    assert file.read_bytes() == EXAMPLE.read_bytes()
 
 
 def test_a_file_that_is_not_there_is_one_line(run, tmp_path):
@@ -196,7 +204,7 @@ def test_a_run_posted_before_it_was_printed_is_one_line(run, house, tmp_path):
     assert printed == "2 letters printed"
     done = run("letters", "--post", laid.split()[0], "--on", "2026-01-01", **house)
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
-    assert "posted" not in run("letters", **house).stdout
+    assert run("letters", **house).stdout.splitlines()[0] == laid, "as it was"
 
 
 # Settings, and a house that is not there

@@ -26,6 +26,8 @@ def callback(request: Request, token: str = "") -> CallbackRequest:
     if path.startswith("http"):
         path = "/" + path.split("/", 3)[3]
     form = {key: tuple(values) for key, values in request.form.lists()}
+    if sum(map(len, form.values())) > MOST_FIELDS:
+        raise BadCallback(f"more than {MOST_FIELDS} fields")
     if any("\x00" in value for values in form.values() for value in values):
         raise BadCallback("a field holds a NUL, which no database keeps")
     return CallbackRequest(path=path, headers=dict(request.headers), form=form, token=token)

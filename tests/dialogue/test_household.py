@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from channels.text import USSD, encoding, fits, fold, units
 from gateway.dialogue.engine import Position, begin, play, replay, screen
 from gateway.dialogue.household import EFFECTS, HOUSEHOLD
-from gateway.dialogue.states import Do, End, options
+from gateway.dialogue.states import Confirm, Do, End, options
 from gateway.registry.complaint import CATEGORIES
 from gateway.words import LOCALES, Words
 from tests.dialogue.cast import (
@@ -259,3 +260,13 @@ def test_the_engine_and_its_tree_know_no_clock_no_store_and_no_person():
         imported = set(re.findall(r"^from ((?:gateway|channels|redis|flask|sqlalchemy)\S*)", source, re.M))
         assert imported <= allowed
         assert not re.search(r"^import (time|os|random|redis|flask)|datetime\.now|today\(", source, re.M)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("state", [name for name in SHOWN if isinstance(HOUSEHOLD.states[name], Confirm)])
+def test_what_is_confirmed_is_read_on_the_page_that_asks(words, state, locale):
+    facts = {"chosen": words.say(locale, "complaint.options.composition_wrong"), "deadline": date(2027, 12, 31),
+             "category": "composition_wrong", "service_code": "*580#"}
+    position = Position(state, locale, trail=("home", "other"), facts=facts)
+    shown = screen(HOUSEHOLD, position, words, USSD)
+    assert "98" not in shown.text.split()
