@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from rq import Queue, SimpleWorker
@@ -53,12 +54,23 @@ class HouseJob(Job):
         return restored
 
 
-def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> SimpleWorker:
+class HouseWorker(SimpleWorker):
+    """RQ ends its loop at any trouble with Redis as if it had been asked to; `asked_to_stop` tells the two apart."""
+
+    asked_to_stop = False
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM or Ctrl-C: the job in hand is ended first."""
+        self.asked_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> HouseWorker:
     """A worker that runs jobs in its own process: a fork for each would load the house again each time."""
     house_job = type("HouseJob", (HouseJob,), {"runtime": runtime})
     queues = [Queue(name, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job) for name in names]
-    return SimpleWorker(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
-                        log_job_description=False)
+    return HouseWorker(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
+                       log_job_description=False)
 
 
 def _run(name: str, runtime: Runtime, *arguments: Any) -> object:

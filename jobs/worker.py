@@ -6,6 +6,7 @@ import logging
 import time
 
 from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
 
 from gateway import logs
 from gateway.runtime import Runtime
@@ -19,13 +20,20 @@ def main() -> None:
     """`python -m jobs.worker`. A lost Redis is waited for, not died of."""
     logs.set_up()
     runtime = Runtime.open(Settings.load())
-    while True:
-        try:
-            worker(runtime).work(logging_level="WARNING")
-            return
-        except RedisError as error:
-            log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+    try:
+        while not _worked_until_stopped(runtime):
             time.sleep(1)
+    except StopRequested:
+        return
+
+
+def _worked_until_stopped(runtime: Runtime) -> bool:
+    working = worker(runtime)
+    try:
+        working.work(logging_level="WARNING")
+    except RedisError as error:
+        log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+    return working.asked_to_stop
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ State = Literal["printed", "posted"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One letter in a manifest. `token` is the household's opaque name, `address` its lines joined."""
+    """One letter in a manifest. `token` is the message's opaque name, `address` its lines joined."""
 
     number: str
     token: str

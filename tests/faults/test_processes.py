@@ -153,3 +153,4 @@ def test_redis_is_emptied_while_providers_stall_and_receipts_come_early_twice_an
     campaign.runtime.redis.flushall()
     campaign.settled()
     nobody_is_lost_and_nobody_is_told_twice(campaign)
+    assert campaign.worker.poll() is None, "the worker died with Redis"
