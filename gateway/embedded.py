@@ -52,9 +52,9 @@ class House:
         """Start a process and keep it running until `stop`."""
         def keep() -> None:
             while not self.stopping.is_set():
-                self.children[name] = self._spawn(name, command)
-                self.children[name].wait()
-                self._end_family(name)
+                child = self.children[name] = self._spawn(name, command)
+                child.wait()
+                _end_family(child)
                 self.restarts += not self.stopping.is_set()
                 self.stopping.wait(0.5)
 
@@ -84,15 +84,16 @@ class House:
                 except subprocess.TimeoutExpired:
                     child.kill()
 
-    def _end_family(self, name: str) -> None:
-        """A web server that was killed leaves a child on its port."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.children[name].pid, signal.SIGKILL)
-
     def _spawn(self, name: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, env={**os.environ, **self.environment}, stdout=log,  # noqa: S603
                                     stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _end_family(parent: subprocess.Popen[bytes]) -> None:
+    """A web server that was killed leaves a child on its port."""
+    with suppress(ProcessLookupError):
+        os.killpg(parent.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ Rows = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Letter:
-    """One household's letter. `token` is the household's opaque name; `number` has nine digits.
+    """One household's letter. `token` is the message's opaque name; `number` has nine digits.
 
     `address` is the lines for the window, name first. `documents` holds a text for each locale of `order`.
     `pin` is printed where it is given, and nowhere else kept.
