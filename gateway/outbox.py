@@ -44,6 +44,8 @@ SENDS_AT_MOST = 8
 LONGEST_WAIT = timedelta(hours=1)
 # Operators keep a text for three days; without a receipt by then it has not arrived. Nor do we try for longer.
 SILENT_AFTER = timedelta(hours=72)
+# A receipt may still come long after, and must not be taken for that of a later send to the same telephone.
+LATEST_RECEIPT = timedelta(days=30)
 # A due row whose alarm was lost with Redis is put back in the queue after this time.
 ALARM = timedelta(seconds=30)
 
@@ -528,7 +530,7 @@ def _lost_send(session: Session, record: ReceiptRecord) -> UUID | None:
     """
     waiting = session.execute(sa.select(Attempt, Message.state, Message.fence).join(Message).where(
         Message.to_blind == record.to_blind, Attempt.provider == record.provider, *UNNAMED,
-        Attempt.started_at <= record.received_at, Attempt.started_at > record.received_at - SILENT_AFTER)
+        Attempt.started_at <= record.received_at, Attempt.started_at > record.received_at - LATEST_RECEIPT)
         .order_by(Attempt.started_at)).all()
     unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
     strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(

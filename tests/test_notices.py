@@ -1,5 +1,6 @@
 """Notices: who is told by what, when, and how it is proved."""
 
+import shutil
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
@@ -20,6 +21,13 @@ from gateway.settings import QuietHours
 from tests.conftest import NOON, a_row, register
 
 NIGHT = QuietHours(20, 9)
+
+
+@pytest.fixture
+def database_url(tmp_path, sqlite_template):
+    """What is proved here is ours and not the database's: one will do."""
+    shutil.copy(sqlite_template, tmp_path / "house.db")
+    return f"sqlite:///{tmp_path / 'house.db'}"
 
 
 def messages(runtime, **like) -> list[Message]:

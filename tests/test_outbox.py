@@ -638,6 +638,17 @@ def test_a_receipt_of_a_send_in_flight_is_not_taken_for_an_unknown_one_to_the_sa
     assert (desk.state(lost), desk.state(flying)) == ("unknown", "delivered")
 
 
+def test_a_receipt_that_comes_after_days_is_not_taken_for_a_later_send_to_the_same_telephone(desk, clock):
+    desk.by = "africastalking"
+    first = desk.unknown()
+    desk.sweep(outbox.give_up, desk.now + LEASE, desk.now)
+    clock.forward(days=4)
+    second = desk.unknown()
+    desk.receive("ATXid_1", "delivered")
+    assert desk.sweep(outbox.adopt, desk.now) == []
+    assert (desk.state(first), desk.state(second)) == ("failed", "unknown")
+
+
 def test_a_late_strange_receipt_corrects_a_send_that_was_given_up(desk, clock):
     desk.by = "africastalking"
     held = desk.unknown()

@@ -19,6 +19,9 @@ from jobs.deliver import deliver
 from tests.conftest import NOON, open_house
 from tests.jobs.fakes import FakeProvider, ids, states, with_providers
 
+# Which rows are claimed is proved with the outbox, on both databases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def work(runtime, clock, times: int = 1) -> None:
     for _ in range(times):
