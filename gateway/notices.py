@@ -74,7 +74,7 @@ class Teller:
         under_way = sa.select(outbox.Message.id).where(
             outbox.Message.household_id == home.id, outbox.Message.notice == "pin",
             sa.or_(outbox.Message.state.in_(("created", "sending", "sent")),
-                   outbox.Message.changed_at > now - POST_TAKES))
+                   sa.and_(outbox.Message.state == "delivered", outbox.Message.changed_at > now - POST_TAKES)))
         if session.scalar(under_way.limit(1)):
             return False
         draft = self._paper(home, "pin", now.isoformat(), outbox.new_reference(), {})
