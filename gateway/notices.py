@@ -106,7 +106,7 @@ class Teller:
         score_ids = [event.score_id for event in events]
         scores = {found.id: found for found in session.scalars(
             sa.select(score.IndexScore).where(score.IndexScore.id.in_(score_ids)))}
-        decided = score.decisions(session, score_ids)
+        decided = score.decisions(session, ids)
         drafts = []
         for event in events:
             home, found, msisdn = homes[event.household_id], scores[event.score_id], telephones.get(event.household_id)
@@ -114,7 +114,7 @@ class Teller:
                 outbox.cancel(session, home.id, "index_assigned", str(found.predecessor_id), medium, now)
             facts = {"index": found.value, "programmes": [
                 {"key": decision.programme, "below": decision.below, "threshold": decision.threshold}
-                for decision in decided[found.id] if decision.below is not None]}
+                for decision in decided[home.id] if decision.below is not None]}
             if msisdn:
                 told_on = day_of(awake(now, self.quiet_hours))
                 drafts.append(self._text(home, "index_assigned", str(found.id), msisdn,
@@ -130,7 +130,7 @@ class Teller:
                 notice, subject, facts = "review_received", review_id, {"number": number, "answer_by": answer_by}
             case ComplaintReceived(household_id, complaint_id, number):
                 notice, subject, facts = "complaint_received", complaint_id, {"number": number}
-            case IndexAssigned():
+            case _:
                 return []
         home = session.get(Household, household_id) if household_id else None
         msisdn = households.texted_at(session, self.vault, [home.id]).get(home.id) if home else None

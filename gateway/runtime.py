@@ -25,11 +25,11 @@ from gateway.notices import Teller
 from gateway.registry.index import Formula
 from gateway.registry.intake import Intake
 from gateway.registry.programme import Programme
+from gateway.registry.scoring import Scorer
 from gateway.settings import Settings
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
 
-FORMULA = "rsu-2021"
 # A provider that refuses our credentials or sender is left alone this long; each send would only fail again.
 PAUSE_S = 60
 
@@ -69,7 +69,12 @@ class Runtime:
     @cached_property
     def intake(self) -> Intake:
         """Loads rows of an extract."""
-        return Intake(self.vault, Formula.load(FORMULA), Programme.load_all())
+        return Intake(self.vault, self.scorer)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Computes indexes with the formula in force, and decides by every programme."""
+        return Scorer(Formula.load(self.settings.formula), Programme.load_all())
 
     @cached_property
     def memory(self) -> Memory:

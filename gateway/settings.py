@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -72,6 +73,10 @@ class Settings:
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
     quiet_hours: QuietHours
+    formula: str
+    near_threshold: Decimal
+    late_warning_days: int
+    number_wait_hours: int
     review_answer_days: int
     var: Path
     lease_s: int
@@ -107,6 +112,10 @@ class Settings:
                 base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
             ) if "africastalking" in named else None,
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
+            formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
+            near_threshold=read.distance("NEAR_THRESHOLD", "0.1"),
+            late_warning_days=read.seconds("LATE_WARNING_DAYS", 8),
+            number_wait_hours=read.seconds("NUMBER_WAIT_HOURS", 72),
             review_answer_days=read.seconds("REVIEW_ANSWER_DAYS", 30),
             var=Path(read.text("VAR_DIR", "var")),
             lease_s=read.seconds("LEASE_S", 60),
@@ -153,8 +162,8 @@ class _Reader:
             return ""
         return default
 
-    def pattern(self, name: str, pattern: str, example: str) -> str:
-        value = self.text(name)
+    def pattern(self, name: str, pattern: str, example: str, default: str | None = None) -> str:
+        value = self.text(name, default)
         if value and not re.fullmatch(pattern, value):
             self.problems.append(f"{name}: is malformed; write {example}")
         return value
@@ -167,6 +176,14 @@ class _Reader:
         elif value.startswith("http:") and urlsplit(value).hostname not in LOOPBACK:
             self.problems.append(f"{name}: must begin with https:// (http only on loopback)")
         return value
+
+    def distance(self, name: str, default: str) -> Decimal:
+        """A distance between two indexes."""
+        value = self.text(name, default)
+        if not re.fullmatch(r"[0-9](\.[0-9]{1,7})?", value):
+            self.problems.append(f"{name}: is malformed; write a number with a point, as 0.1")
+            return Decimal(default)
+        return Decimal(value)
 
     def seconds(self, name: str, default: int) -> int:
         value = self.text(name, str(default))

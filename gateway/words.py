@@ -70,7 +70,8 @@ class Words:
         self._plurals = {locale: Locale.parse(locale, sep="-").plural_form for locale in LOCALES}
         for locale in LOCALES:
             environment = self._environment(locale, templates / "notices")
-            self._load_screens(locale, environment, templates / "words" / f"{locale}.toml")
+            for file in sorted((templates / "words").glob(f"*{locale}.toml")):
+                self._load_screens(locale, environment, file)
             self._load_notices(locale, environment)
         for file in sorted((templates / "notices").glob("*/notice.toml")):
             self._about[file.parent.name] = _about(file)
@@ -128,7 +129,7 @@ class Words:
 
     def _load_screens(self, locale: str, environment: Environment, file: Path) -> None:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-        self._reviewed[locale] = table.pop("reviewed", False)
+        self._reviewed[locale] = table.pop("reviewed", False) and self._reviewed.get(locale, True)
         for name, forms in table.pop("count", {}).items():
             for category in {self._plurals[locale](number) for number in COUNTED} - forms.keys():
                 raise NoSuchWords(locale, f"count.{name}.{category}")

@@ -21,10 +21,8 @@ from gateway.registry.complaint import Complaint, TooManyComplaints
 from gateway.registry.events import ReviewAsked
 from gateway.registry.household import Household, households_of
 from gateway.registry.numbers import kind_of, read_number
+from gateway.registry.registration import TOLD_WITHIN
 from gateway.registry.review import Review, Window
-
-# The seed text of the RSU: the index is notified within 5 to 10 days of registration.
-TOLD_WITHIN = timedelta(days=10)
 
 
 class Telephone(Base):
@@ -92,7 +90,7 @@ class Performer:
             due = home.registered_on + TOLD_WITHIN
             return Outcome("none", {"due": due}) if self._today() <= due else Outcome("late")
         told = score.notified(self.session, current.id)
-        judged = score.decisions(self.session, [current.id])[current.id]
+        judged = score.decisions(self.session, [home.id])[home.id]
         programmes = [{"key": decision.programme, "below": decision.below}
                       for decision in judged if decision.below is not None]
         return Outcome("ok", {"index": current.value, "programmes": programmes,

@@ -6,11 +6,22 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+
+
+class UnknownRevision(Exception):
+    """This database was made by a version that this one does not follow: make a new one, and import again."""
 
 
 def upgrade(database_url: str) -> None:
-    """Bring the database to the last revision. Does nothing when it is there."""
-    command.upgrade(configuration(database_url), "head")
+    """Bring the database to the last revision. Does nothing when it is there.
+
+    Raises `UnknownRevision` for a database that another line of versions made.
+    """
+    try:
+        command.upgrade(configuration(database_url), "head")
+    except CommandError as error:
+        raise UnknownRevision(str(error)) from None
 
 
 def configuration(database_url: str) -> Config:

@@ -22,7 +22,8 @@ SHARED_BY_AT_MOST = 5
 class Household(Base):
     """A household as declared. `facts` holds what the index is made of; names and addresses are sealed.
 
-    `digest` tells a repeated row from a changed one.
+    `facts` are the declaration of `declared_on`; what counts of them is `evidence.effective`. `digest` tells a
+    repeated row from a changed one.
     """
 
     __tablename__ = "household"
@@ -36,6 +37,7 @@ class Household(Base):
     commune: Mapped[str] = mapped_column(sa.String(20))
     locale: Mapped[str] = mapped_column(sa.String(8))
     registered_on: Mapped[date]
+    declared_on: Mapped[date]
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str] = mapped_column(sa.String(64))
 

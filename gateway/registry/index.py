@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -22,7 +23,7 @@ import rfc8785
 from gateway.registry.measures import ARITHMETIC, MEASURES, CannotCompute, ShareDenominator, measure
 
 __all__ = ["BadFormula", "CannotCompute", "Contribution", "Equation", "Formula", "Index", "Term",
-           "UnknownTerm", "compute", "displayed", "formulas", "reproduce", "score"]
+           "UnknownTerm", "compute", "displayed", "formulas", "pack", "score", "unpack"]
 
 FOLDER = Path(__file__).with_name("formulas")
 SHOWN = Decimal("1E-7")
@@ -110,6 +111,12 @@ class Formula:
     notes: tuple[str, ...]
     equations: Mapping[str, Equation]
     digest: str
+    content: Mapping[str, Any] = field(repr=False)
+
+    def displayed(self, value: Decimal) -> Decimal:
+        """The value as it is told: with 7 decimals, as the thresholds are published."""
+        with localcontext(ARITHMETIC):
+            return value.quantize(SHOWN)
 
     @classmethod
     def load(cls, id: str) -> Formula:
@@ -141,6 +148,7 @@ class Formula:
             notes=tuple(content["notes"]),
             equations={area: _equation(area, content[area]) for area in ("urban", "rural")},
             digest=_digest(content),
+            content=content,
         )
 
 
@@ -171,13 +179,6 @@ class Index:
     value: Decimal = field(repr=False)
     contributions: tuple[Contribution, ...] = field(repr=False)
 
-    def snapshot(self) -> dict[str, Any]:
-        """All that `reproduce` needs, ready for JSON."""
-        values = {line.term: f"{line.value:f}" for line in self.contributions
-                  if line.term not in ("K", "REGION")}
-        return {"formula": self.formula, "digest": self.digest, "area": self.area, "region": self.region,
-                "values": values}
-
 
 def formulas() -> tuple[Formula, ...]:
     """Every formula there is, the one that took effect last at the end. Raises `BadFormula`."""
@@ -197,15 +198,26 @@ def score(formula: Formula, facts: Mapping[str, Any], on: date) -> Index:
     return compute(formula, area, region, {term.name: measured[term.measure] for term in equation.terms})
 
 
-def reproduce(formula: Formula, snapshot: Mapping[str, Any]) -> Index:
-    """The index once more from its snapshot, to the last digit.
+def pack(contributions: Sequence[Contribution]) -> bytes:
+    """The amounts as whole numbers of 1E-16, eight bytes each, the lowest byte last.
 
-    Raises `CannotCompute` when the snapshot was made with another formula.
+    Raises `CannotCompute` for an amount of 922 or more: no term of a household comes near it.
     """
-    if snapshot["digest"] != formula.digest:
-        raise CannotCompute("the snapshot was made with another formula")
-    values = {term: Decimal(text) for term, text in snapshot["values"].items()}
-    return compute(formula, snapshot["area"], snapshot["region"], values)
+    with localcontext(ARITHMETIC):
+        units = [int(line.amount / FINEST) for line in contributions]
+    try:
+        return struct.pack(f">{len(units)}q", *units)
+    except struct.error:
+        raise CannotCompute("a contribution is far too large") from None
+
+
+def unpack(formula: Formula, facts: Mapping[str, Any], on: date, packed: bytes) -> tuple[Contribution, ...]:
+    """The contributions of a score once more, with the amounts that were stored."""
+    units = struct.unpack(f">{len(packed) // 8}q", packed)
+    lines = score(formula, facts, on).contributions
+    with localcontext(ARITHMETIC):
+        return tuple(replace(line, amount=(unit * FINEST).normalize())
+                     for line, unit in zip(lines, units, strict=True))
 
 
 def compute(formula: Formula, area: str, region: int, values: Mapping[str, Decimal]) -> Index:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
@@ -14,19 +14,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
-from gateway.registry import index, score
 from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
-from gateway.registry.events import IndexAssigned
+from gateway.registry.events import Event, IndexAssigned
 from gateway.registry.extract import Row
 from gateway.registry.household import Contact, Household, Member
-from gateway.registry.index import CannotCompute, Formula
-from gateway.registry.programme import Decision, Programme, decide
-from gateway.registry.score import IndexScore, ProgrammeDecision
+from gateway.registry.numbers import new_number
+from gateway.registry.registration import Registration
+from gateway.registry.scoring import Scorer
 from gateway.vault import Vault
 
 Tables = dict[type[Any], list[dict[str, Any]]]
 IDENTITY = ("idcs", "name_ar", "name_latin")
+CHANCE = SystemRandom()
 FACTS = ("area", "region", "dwelling", "equipment", "property", "spending")
 
 
@@ -38,41 +38,48 @@ class Stored:
     changed: int = 0
     unchanged: int = 0
     unscored: int = 0
-    events: list[IndexAssigned] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Loads rows with one formula and one set of programmes."""
+    """Loads rows and has them scored."""
 
     vault: Vault
-    formula: Formula
-    programmes: tuple[Programme, ...]
+    scorer: Scorer
 
     def store(self, session: Session, rows: Sequence[Row], now: datetime) -> Stored:
         """Load a batch in the caller's transaction. A row seen before with the same content changes nothing."""
-        known = self._known(session, rows)
-        stored = Stored()
-        tables: Tables = {
-            model: [] for model in (Household, Member, Contact, IndexScore, ProgrammeDecision)}
+        known, stored, today = self._known(session, rows), Stored(), day_of(now)
+        tables: Tables = {model: [] for model in (Household, Registration, Member, Contact)}
+        changed, new = [], []
         for row in rows:
             before = known.get(self._blind(row))
             if before is not None and before.digest == row.content_digest:
                 stored.unchanged += 1
                 continue
             if before is None:
-                household_id, previous, stopped = new_id(), None, set[bytes]()
-                tables[Household].append(self._household(household_id, row))
-                stored.new += 1
+                household_id, stopped = new_id(), set[bytes]()
+                tables[Household].append(self._household(household_id, row, today))
+                tables[Registration].append(_registration(household_id, self._blind(row), row, now))
+                new.append(household_id)
             else:
-                household_id, previous = before.id, score.latest(session, before.id)
-                stopped = self._replace(session, household_id, row)
-                stored.changed += 1
+                household_id = before.id
+                stopped = self._replace(session, household_id, row, today)
+                changed.append(household_id)
             self._people(household_id, row, stopped, now, tables)
-            self._score(session, household_id, row, previous, now, tables, stored)
-        for model, new in tables.items():
-            if new:
-                session.execute(sa.insert(model), new)
+        for model, lines in tables.items():
+            if lines:
+                session.execute(sa.insert(model), lines)
+        stored.new, stored.changed = len(new), len(changed)
+        for ids, cause in ((new, "registration"), (changed, "data_update")):
+            if ids:
+                scored = self.scorer.score(session, _homes(session, ids), cause, now)
+                stored.events += scored.events
+                stored.unscored += scored.failed
+        assigned = [event.household_id for event in stored.events if isinstance(event, IndexAssigned)]
+        session.execute(sa.update(Registration).where(Registration.household_id.in_(assigned))
+                        .values(state="scored", since=now, scored_at=now))
         return stored
 
     def _blind(self, row: Row) -> bytes:
@@ -84,7 +91,7 @@ class Intake:
         found = session.scalars(sa.select(Household).where(Household.number_blind.in_(list(keys))))
         return {keys[household.number_blind]: household for household in found}
 
-    def _household(self, household_id: UUID, row: Row) -> dict[str, Any]:
+    def _household(self, household_id: UUID, row: Row, today: date) -> dict[str, Any]:
         given = row.household
         number = given["household_number"]
         return {
@@ -92,17 +99,17 @@ class Intake:
             "number_sealed": self.vault.seal(number, "household.number", household_id),
             "address_sealed": self.vault.seal(json.dumps(_window(given)), "household.address", household_id),
             "area": given["area"], "region": given["region"], "commune": given["commune"],
-            "locale": given["language"], "registered_on": _registered(row), "facts": _facts(given),
-            "digest": row.content_digest,
+            "locale": given["language"], "registered_on": _registered(row), "declared_on": today,
+            "facts": _facts(given), "digest": row.content_digest,
         }
 
-    def _replace(self, session: Session, household_id: UUID, row: Row) -> set[bytes]:
+    def _replace(self, session: Session, household_id: UUID, row: Row, today: date) -> set[bytes]:
         """A changed row replaces the declaration. Returns the telephones that had stopped: they stay so."""
         stopped = set(session.scalars(sa.select(Contact.msisdn_blind).where(
             Contact.household_id == household_id, Contact.suspended_at.is_not(None))))
         for model in (Member, Contact):
             session.execute(sa.delete(model).where(model.household_id == household_id))
-        values = self._household(household_id, row)
+        values = self._household(household_id, row, today)
         session.execute(sa.update(Household).where(Household.id == household_id)
                         .values({key: value for key, value in values.items() if key != "id"}))
         return stopped
@@ -126,41 +133,18 @@ class Intake:
                 "verified_at": datetime.combine(_registered(row), time(), UTC),
                 "suspended_at": None if stopped.isdisjoint(self.vault.blinds(msisdn, "contact.msisdn")) else now})
 
-    def _score(self, session: Session, household_id: UUID, row: Row, previous: IndexScore | None, now: datetime,
-               tables: Tables, stored: Stored) -> None:
-        facts, today = _facts(row.household), day_of(now)
-        score_id = new_id()
-        record: dict[str, Any] = {
-            "id": score_id, "household_id": household_id, "formula": self.formula.id,
-            "formula_digest": self.formula.digest, "snapshot": {"facts": facts, "on": str(_registered(row))},
-            "contributions": [], "value": None, "failure": None, "computed_at": now,
-            "cause": "registration" if previous is None else "data update",
-            "predecessor_id": previous.id if previous else None}
-        try:
-            result = index.score(self.formula, facts, _registered(row))
-        except CannotCompute as error:
-            tables[IndexScore].append({**record, "failure": str(error)[:200]})
-            stored.unscored += 1
-            return
-        decided = [decide(programme, result.value, facts, today) for programme in self.programmes]
-        if previous is not None and _same(session, previous, result.value, decided):
-            return
-        record["value"] = result.value
-        record["snapshot"].update(result.snapshot())
-        record["contributions"] = [contribution.as_text() for contribution in result.contributions]
-        tables[IndexScore].append(record)
-        tables[ProgrammeDecision] += [{
-            "id": new_id(), "score_id": score_id, "programme": decision.programme, "threshold": decision.threshold,
-            "comparator": decision.comparator, "below": decision.below, "eligible": decision.eligible,
-            "reasons": [{"code": reason.code, "met": reason.met} for reason in decision.reasons],
-            "decided_on": today} for decision in decided]
-        stored.events.append(IndexAssigned(household_id, score_id))
+
+def _homes(session: Session, ids: Sequence[UUID]) -> list[Household]:
+    """In the order of the ids, as the database has them now."""
+    found = {home.id: home for home in session.scalars(
+        sa.select(Household).where(Household.id.in_(ids)).execution_options(populate_existing=True))}
+    return [found[household_id] for household_id in ids]
 
 
-def _same(session: Session, previous: IndexScore, value: Decimal, decided: Sequence[Decision]) -> bool:
-    """A change that moves neither the index nor a decision is not news: the clock of the review goes on."""
-    before = {(d.programme, d.below, d.eligible) for d in score.decisions(session, [previous.id])[previous.id]}
-    return previous.value == value and before == {(d.programme, d.below, d.eligible) for d in decided}
+def _registration(household_id: UUID, blind: bytes, row: Row, now: datetime) -> dict[str, Any]:
+    return {"id": new_id(), "household_id": household_id, "household_blind": blind, "state": "registered",
+            "number": new_number("registration", CHANCE), "since": now, "registered_on": _registered(row),
+            "missing": [], "reason": None}
 
 
 def _registered(row: Row) -> date:

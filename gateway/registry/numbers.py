@@ -13,9 +13,10 @@ from typing import Literal
 
 from stdnum import damm
 
-Kind = Literal["message", "review", "complaint", "letter"]
+Kind = Literal["message", "review", "complaint", "letter", "registration", "update"]
 
-FIRST_DIGIT: dict[Kind, str] = {"message": "1", "review": "2", "complaint": "3", "letter": "4"}
+FIRST_DIGIT: dict[Kind, str] = {"message": "1", "review": "2", "complaint": "3", "letter": "4", "registration": "5",
+                                "update": "6"}
 KIND_OF: dict[str, Kind] = {digit: kind for kind, digit in FIRST_DIGIT.items()}
 # A run of three is miscounted by ear; 786 and 666 are read as signs (MOSIP's id generator bans both).
 AWKWARD = re.compile(r"([0-9])\1\1|786|666")

@@ -84,6 +84,7 @@ class Programme:
     conditions: tuple[str, ...]
     where_to_apply: str
     thresholds: tuple[Threshold, ...]
+    digest: str = ""
 
     @classmethod
     def load_all(cls) -> tuple[Programme, ...]:
@@ -131,8 +132,14 @@ class Decision:
     threshold: Decimal | None
     comparator: Comparator
     below: bool | None
-    eligible: bool
+    eligible: bool | None
     reasons: tuple[Reason, ...]
+    since: date | None = None
+    digest: str = ""
+
+    def as_codes(self) -> list[dict[str, Any]]:
+        """The reasons, for the record."""
+        return [{"code": reason.code, "met": reason.met} for reason in self.reasons]
 
 
 def decide(programme: Programme, value: Decimal, facts: Facts, on: date) -> Decision:
@@ -145,7 +152,8 @@ def decide(programme: Programme, value: Decimal, facts: Facts, on: date) -> Deci
         first = Reason(f"{programme.comparator}_threshold", below)
     reasons = (first, *(Reason(name, CONDITIONS[name](facts)) for name in programme.conditions))
     eligible = all(reason.met for reason in reasons)
-    return Decision(programme.key, limit, programme.comparator, below, eligible, reasons)
+    return Decision(programme.key, limit, programme.comparator, below, eligible, reasons,
+                    threshold.since if threshold else None, programme.digest)
 
 
 def _programme(row: Mapping[str, Any]) -> Programme:

@@ -1,8 +1,12 @@
-"""Score: what was computed for a household, from what, and how each programme decided. Append-only."""
+"""Score: what was computed for a household, from what, and how each programme decided. Append-only.
+
+Nothing here is ever changed or removed (the database refuses it): a new computation is a new row that names the
+one before. Only `current_score` and `measured` move: they point at what counts now.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,41 +17,112 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, Exact, UtcDateTime, insert_new, new_id
 
+# Why a score was computed.
+CAUSES = ("registration", "partner_correction", "data_update", "review", "formula_change", "yearly_verification")
+
+
+class FormulaVersion(Base):
+    """A formula that was computed with: its whole content, kept for as long as its scores are.
+
+    A file of the same id whose digest differs has been edited after use, and is refused.
+    """
+
+    __tablename__ = "formula_version"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    first_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Snapshot(Base):
+    """All that a household's index is made of, as it counted at one moment: several scores may share one.
+
+    `facts` are the effective ones, `sources` says for each corrected item by whom and when (see `evidence`);
+    ages are those of the day `taken_on`.
+    """
+
+    __tablename__ = "snapshot"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
+    taken_on: Mapped[date]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    sources: Mapped[dict[str, dict[str, str]]] = mapped_column(JSON)
+    taken_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
 
 class IndexScore(Base):
-    """One computation. `value` is None exactly when `failure` says why: a failed score is never a number."""
+    """One computation. `value` is None exactly when `failure` says why: a failed score is never a number.
+
+    `contributions` are the amounts of the sum, packed (`index.pack`): the area's constant, the region's, then the
+    terms in the formula's order. `displayed` is the value as it is told. There are no foreign keys: five million
+    rows come in one night, and nothing is ever removed.
+    """
 
     __tablename__ = "index_score"
     __table_args__ = (sa.CheckConstraint("(value IS NULL) <> (failure IS NULL)", name="a_number_or_a_reason"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
+    household_id: Mapped[UUID] = mapped_column(index=True)
+    snapshot_id: Mapped[UUID]
     formula: Mapped[str] = mapped_column(sa.String(40))
-    formula_digest: Mapped[str] = mapped_column(sa.String(64))
-    snapshot: Mapped[dict[str, Any]] = mapped_column(JSON)
-    contributions: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    contributions: Mapped[bytes]
     value: Mapped[Decimal | None] = mapped_column(Exact)
+    displayed: Mapped[Decimal | None] = mapped_column(Exact)
     failure: Mapped[str | None] = mapped_column(sa.String(200))
     cause: Mapped[str] = mapped_column(sa.String(24))
-    predecessor_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("index_score.id"))
+    predecessor_id: Mapped[UUID | None]
     computed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class CurrentScore(Base):
+    """Which score of a household counts now: its last successful one. Narrow, for five million are read at once."""
+
+    __tablename__ = "current_score"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # the household's
+    score_id: Mapped[UUID]
+    snapshot_id: Mapped[UUID]
+    value: Mapped[Decimal] = mapped_column(Exact)
+
+
+class Measured(Base):
+    """A household's measures of its last snapshot, packed (`vector.pack`): what a whole-registry run reads.
+
+    `area` is 0 for urban and 1 for rural.
+    """
+
+    __tablename__ = "measured"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # the household's
+    snapshot_id: Mapped[UUID]
+    area: Mapped[int] = mapped_column(sa.SmallInteger)
+    region: Mapped[int] = mapped_column(sa.SmallInteger)
+    counts: Mapped[bytes]
+
+
 class ProgrammeDecision(Base):
-    """How one programme judged one score, with the threshold that was in force and the reasons."""
+    """How a programme judged a household at one score. A new row only when the judgement or its limit changed.
+
+    `threshold_since` and `programme_digest` are the versions it was judged with; reasons are codes.
+    """
 
     __tablename__ = "programme_decision"
-    __table_args__ = (sa.UniqueConstraint("score_id", "programme"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    score_id: Mapped[UUID] = mapped_column(sa.ForeignKey("index_score.id"), index=True)
+    household_id: Mapped[UUID] = mapped_column(index=True)
+    score_id: Mapped[UUID]
     programme: Mapped[str] = mapped_column(sa.String(40))
+    programme_digest: Mapped[str] = mapped_column(sa.String(64))
     threshold: Mapped[Decimal | None] = mapped_column(Exact)
+    threshold_since: Mapped[date | None]
     comparator: Mapped[str] = mapped_column(sa.String(16))
     below: Mapped[bool | None]
-    eligible: Mapped[bool]
+    eligible: Mapped[bool | None]
     reasons: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     decided_on: Mapped[date]
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Notification(Base):
@@ -60,29 +135,53 @@ class Notification(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
-    score_id: Mapped[UUID] = mapped_column(sa.ForeignKey("index_score.id"), unique=True)
+    score_id: Mapped[UUID] = mapped_column(unique=True)
     medium: Mapped[str] = mapped_column(sa.String(8))
     notified_on: Mapped[date]
     proof: Mapped[str] = mapped_column(sa.String(16))
     message_id: Mapped[UUID]
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reminded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class PendingEvent(Base):
+    """An event of a whole-registry run that nobody has told yet: five million are not held in memory.
+
+    `kind` names a class of `events`; `subject_id` is its score.
+    """
+
+    __tablename__ = "pending_event"
+    __table_args__ = (sa.Index("ix_pending_event_untold", "id", postgresql_where=sa.text("told_at IS NULL"),
+                               sqlite_where=sa.text("told_at IS NULL")),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(sa.String(40))
+    household_id: Mapped[UUID]
+    subject_id: Mapped[UUID]
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 def latest(session: Session, household_id: UUID) -> IndexScore | None:
-    """The household's last successful score."""
-    return session.scalar(sa.select(IndexScore)
-                          .where(IndexScore.household_id == household_id, IndexScore.value.is_not(None))
-                          .order_by(IndexScore.computed_at.desc(), IndexScore.id.desc()).limit(1))
+    """The score that counts for this household now, or None while it has none."""
+    return currents(session, [household_id]).get(household_id)
 
 
-def decisions(session: Session, score_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
-    """How each programme judged each of these scores, the highest limit first."""
-    judged: dict[UUID, list[ProgrammeDecision]] = {score_id: [] for score_id in score_ids}
-    for decision in session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.score_id.in_(score_ids))):
-        judged[decision.score_id].append(decision)
-    for judgements in judged.values():
-        judgements.sort(key=lambda decision: (-(decision.threshold or 0), decision.programme))
-    return judged
+def currents(session: Session, household_ids: Iterable[UUID]) -> dict[UUID, IndexScore]:
+    """The scores that count now, by household."""
+    found = session.scalars(sa.select(IndexScore).join(CurrentScore, CurrentScore.score_id == IndexScore.id)
+                            .where(CurrentScore.id.in_(list(household_ids))))
+    return {score.household_id: score for score in found}
+
+
+def decisions(session: Session, household_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
+    """How each programme judges these households now, the highest limit first."""
+    judged: dict[UUID, dict[str, ProgrammeDecision]] = {household_id: {} for household_id in household_ids}
+    for decision in session.scalars(sa.select(ProgrammeDecision).where(
+            ProgrammeDecision.household_id.in_(household_ids))
+            .order_by(ProgrammeDecision.decided_at, ProgrammeDecision.id)):
+        judged[decision.household_id][decision.programme] = decision
+    return {household_id: sorted(by_name.values(), key=lambda one: (-(one.threshold or 0), one.programme))
+            for household_id, by_name in judged.items()}
 
 
 def notified(session: Session, score_id: UUID) -> Notification | None:

@@ -14,7 +14,7 @@ from gateway.registry.extract import Row, read
 from gateway.registry.index import Formula
 from gateway.registry.measures import measure
 from gateway.registry.sample import write_sample
-from gateway.runtime import FORMULA, Runtime
+from gateway.runtime import Runtime
 from tests.bench.figure import Figure, per_second, scaled
 
 HOUSEHOLDS = scaled(2_000, 20_000)
@@ -37,7 +37,7 @@ def imports(runtime: Runtime, file: Path) -> Figure:
 
 def scores(file: Path) -> list[Figure]:
     """The index from a household's facts, and its sum alone; exact and explained, beside binary fractions."""
-    formula = Formula.load(FORMULA)
+    formula = Formula.load("rsu-2021")
     plain = Plain(formula)
     households = _households(file)
     values = [_measured(formula, home) for home in households]

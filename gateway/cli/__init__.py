@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +16,18 @@ import sqlalchemy as sa
 
 from channels.letter.tray import NoSuchRun
 from gateway import embedded, logs, paper
+from gateway.cli import (
+    audits,
+    complaints,
+    figures,
+    programmes,
+    registrations,
+    rescore,
+    reviews,
+    scores,
+    updates,
+)
+from gateway.cli.opening import opened, settings
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import TRANSITIONS, Message
@@ -24,8 +35,6 @@ from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTe
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
-from gateway.runtime import FORMULA, Runtime
-from gateway.settings import Settings, SettingsError, in_service
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,7 +87,7 @@ def import_(file: Path, report: Path | None) -> None:
     report = report or file.with_suffix(".report.jsonl")
     if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
         raise click.UsageError(f"--report: {report} is the extract itself, or in no folder that exists")
-    with _runtime() as runtime, file.open("rb") as stream:
+    with opened() as runtime, file.open("rb") as stream:
         size = max(file.stat().st_size, 1)
         with click.progressbar(length=size, label=f"import {file.name}") as bar:
             done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos))
@@ -91,7 +100,7 @@ def import_(file: Path, report: Path | None) -> None:
 @main.command()
 @click.option("--area", type=click.Choice(["urban", "rural"]), required=True)
 @click.option("--region", type=click.IntRange(1, 12), required=True)
-@click.option("--formula", default=FORMULA, show_default=True)
+@click.option("--formula", default="rsu-2021", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="every contribution as JSON")
 @click.argument("terms", nargs=-1)
 def index(area: str, region: int, formula: str, as_json: bool, terms: tuple[str, ...]) -> None:
@@ -119,7 +128,7 @@ def dial(code: str, caller: str) -> None:
     from gateway.dialling import Call, NoAnswer
 
     try:
-        call = Call(_settings(), telephone(caller).msisdn, code)
+        call = Call(settings(), telephone(caller).msisdn, code)
         shown = call.start()
         click.echo(f"\n{shown.text}\n")
         while not shown.final:
@@ -142,7 +151,7 @@ def messages(state: str | None, reference: str | None, limit: int) -> None:
     number = read_number(reference) if reference else None
     if reference and number is None:
         raise click.UsageError("--reference: a code of ours has nine digits, and these do not fit each other")
-    with _runtime() as runtime, runtime.database.read() as session:
+    with opened() as runtime, runtime.database.read() as session:
         query = sa.select(Message).order_by(Message.changed_at.desc()).limit(limit)
         if number:
             query = query.where(Message.reference == number)
@@ -164,7 +173,7 @@ def letters(printing: bool, run: str | None, day: datetime | None) -> None:
     """The tray: runs of printed letters, and their posting."""
     if day and not run:
         raise click.UsageError("--on goes with --post RUN")
-    with _runtime() as runtime:
+    with opened() as runtime:
         if printing:
             click.echo(f"{paper.print_all(runtime)} letters printed")
         if run:
@@ -186,7 +195,7 @@ def letters(printing: bool, run: str | None, day: datetime | None) -> None:
 @main.command()
 def release() -> None:
     """Bring the database to this version's tables (Alembic). Run before the new processes start."""
-    with _runtime(prepare=False) as runtime:
+    with opened(prepare=False) as runtime:
         upgrade(runtime.settings.database_url)
     click.echo("database: up to date")
 
@@ -199,22 +208,6 @@ def _term(written: str) -> tuple[str, Decimal]:
         raise click.UsageError(f"{name}: write a term as NAME=VALUE, for instance U19=4") from None
 
 
-def _settings() -> Settings:
-    try:
-        return Settings.load()
-    except SettingsError as error:
-        raise click.ClickException(f"{error}\n(or start the embedded house: mouachir up)") from None
-
-
-@contextmanager
-def _runtime(*, prepare: bool = True) -> Iterator[Runtime]:
-    if prepare and not in_service() and embedded.prepare(embedded.VAR):
-        click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
-    runtime = Runtime.open(_settings(), lambda: datetime.now(UTC))
-    try:
-        yield runtime
-    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-        raise click.ClickException(f"the database cannot be used ({type(error.orig).__name__}): is DATABASE_URL right, "
-                                   "does it run, has `mouachir release` been run?") from None
-    finally:
-        runtime.close()
+for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures):
+    for command in room.commands:
+        main.add_command(command)

@@ -1,0 +1,7 @@
+"""Commands on figures."""
+
+from __future__ import annotations
+
+import click
+
+commands: tuple[click.Command, ...] = ()

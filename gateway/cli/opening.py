@@ -1,0 +1,44 @@
+"""Opening: the house as a command finds it, and errors as a clerk reads them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+import sqlalchemy as sa
+
+from gateway import embedded
+from gateway.registry.steps import NotAllowed
+from gateway.runtime import Runtime
+from gateway.settings import Settings, SettingsError, in_service
+
+# Who acts, for the audit.
+by = click.option("--by", default=getpass.getuser, show_default="your name on this machine", help="who does this")
+
+
+def settings() -> Settings:
+    """The settings, or what is wrong with them."""
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        raise click.ClickException(f"{error}\n(or start the embedded house: mouachir up)") from None
+
+
+@contextmanager
+def opened(*, prepare: bool = True) -> Iterator[Runtime]:
+    """The house. What is not allowed, and a database that does not answer, become one sentence."""
+    if prepare and not in_service() and embedded.prepare(embedded.VAR):
+        click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
+    runtime = Runtime.open(settings(), lambda: datetime.now(UTC))
+    try:
+        yield runtime
+    except NotAllowed as error:
+        raise click.ClickException(str(error)) from None
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        raise click.ClickException(f"the database cannot be used ({type(error.orig).__name__}): is DATABASE_URL right, "
+                                   "does it run, has `mouachir release` been run?") from None
+    finally:
+        runtime.close()

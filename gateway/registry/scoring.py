@@ -1,0 +1,233 @@
+"""Scoring: households get the index that their evidence makes, and each programme's decision on it.
+
+The one path by which an index comes to be, whatever moved it: a registration, a partner, an update, a review. What
+changes neither the index nor a decision leaves the former score, and the clock of its review, as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.db import Base, insert_new, new_id
+from gateway.registry import evidence, index, score, vector
+from gateway.registry.clock import day_of
+from gateway.registry.events import DecisionChanged, Event, IndexAssigned, IndexChanged
+from gateway.registry.evidence import Evidence
+from gateway.registry.household import Household
+from gateway.registry.index import CannotCompute, Contribution, Formula
+from gateway.registry.programme import Decision, Programme, decide
+from gateway.registry.score import (
+    CurrentScore,
+    FormulaVersion,
+    IndexScore,
+    Measured,
+    ProgrammeDecision,
+    Snapshot,
+)
+
+AREAS = ("urban", "rural")
+
+
+class EditedFormula(Exception):
+    """The file of a formula that was computed with has been changed since. A new formula is a new file."""
+
+
+@dataclass
+class Scored:
+    """What must be told, and how many households have no index because theirs cannot be computed."""
+
+    events: list[Event]
+    failed: int
+
+
+class NotReproduced(Exception):
+    """A score that its own snapshot and formula do not yield: something was changed that must never change."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores with one formula and one set of programmes, in the caller's transaction."""
+
+    formula: Formula
+    programmes: tuple[Programme, ...]
+
+    def score(self, session: Session, homes: Sequence[Household], cause: str, now: datetime,
+              on: date | None = None) -> Scored:
+        """Score these households again. `on` is the day on which ages are counted: that of the former snapshot if
+        not given, or the day of registration.
+
+        A yearly verification makes a new score even where nothing moved.
+        """
+        remember(session, self.formula, now)
+        ids = [home.id for home in homes]
+        session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id).with_for_update())
+        before = _Before.of(session, ids)
+        batch = _Batch(now)
+        for home_id, found in evidence.effective(session, homes).items():
+            home = next(home for home in homes if home.id == home_id)
+            day = on or before.taken_on(home_id) or home.registered_on
+            self._score(batch, home, found, day, cause, before)
+        return Scored(batch.write(session), sum(row["value"] is None for row in batch.scores))
+
+    def _score(self, batch: _Batch, home: Household, found: Evidence, on: date, cause: str, before: _Before) -> None:
+        previous = before.scores.get(home.id)
+        try:
+            result = index.score(self.formula, found.facts, on)
+        except CannotCompute as error:
+            batch.failed(home.id, found, on, cause, previous, self.formula, str(error))
+            return
+        decided = [decide(programme, result.value, found.facts, day_of(batch.now)) for programme in self.programmes]
+        moved = [decision for decision in decided if before.differs(home.id, decision)]
+        same = previous is not None and previous.value == result.value
+        if same and not moved and cause != "yearly_verification":
+            return
+        score_id = batch.succeeded(home.id, found, on, cause, previous, self.formula, result, moved)
+        if previous is None:
+            batch.events.append(IndexAssigned(home.id, score_id))
+        elif same and cause != "yearly_verification":
+            batch.events.append(DecisionChanged(home.id, score_id, tuple(
+                row["id"] for row in batch.decisions if row["score_id"] == score_id)))
+        else:
+            batch.events.append(IndexChanged(home.id, score_id, previous.id, cause))
+
+
+def remember(session: Session, formula: Formula, now: datetime) -> None:
+    """Keep a formula's content from its first use on. Raises `EditedFormula` when another one bore its name."""
+    insert_new(session, FormulaVersion, [{"id": formula.id, "digest": formula.digest, "content": formula.content,
+                                          "first_used_at": now}])
+    kept = session.scalar(sa.select(FormulaVersion.digest).where(FormulaVersion.id == formula.id))
+    if kept != formula.digest:
+        raise EditedFormula(f"formula {formula.id}: its file has been edited since it was first used; "
+                            "undo that, and put the new coefficients into a file of another name")
+
+
+def reproduce(session: Session, score_id: UUID) -> Decimal | None:
+    """Compute a score once more from its snapshot and from the formula as it was. Raises `NotReproduced`.
+
+    None when the score was a failure, and fails again.
+    """
+    found = session.get(IndexScore, score_id)
+    kept = session.get(FormulaVersion, found.formula) if found else None
+    taken = session.get(Snapshot, found.snapshot_id) if found else None
+    if found is None or kept is None or taken is None:
+        raise NotReproduced("there is no such score, or its formula or its snapshot is gone")
+    formula = Formula.parse(kept.content)
+    if formula.digest != kept.digest:
+        raise NotReproduced("the formula that was kept is not the one that was used")
+    try:
+        result = index.score(formula, taken.facts, taken.taken_on)
+    except CannotCompute:
+        result = None
+    if (result.value if result else None) != found.value:
+        raise NotReproduced("the snapshot and the formula yield another index")
+    if result and (index.pack(result.contributions) != found.contributions
+                   or formula.displayed(result.value) != found.displayed):
+        raise NotReproduced("the snapshot and the formula yield other contributions")
+    return found.value
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What counted for some households before."""
+
+    scores: dict[UUID, IndexScore]
+    days: dict[UUID, date]
+    decisions: dict[UUID, dict[str, ProgrammeDecision]]
+
+    @classmethod
+    def of(cls, session: Session, ids: Iterable[UUID]) -> _Before:
+        scores = score.currents(session, ids)
+        days = dict(session.execute(sa.select(CurrentScore.id, Snapshot.taken_on).join(
+            Snapshot, Snapshot.id == CurrentScore.snapshot_id).where(CurrentScore.id.in_(list(scores)))).tuples())
+        judged = score.decisions(session, list(scores))
+        return cls(scores, days, {home: {row.programme: row for row in rows} for home, rows in judged.items()})
+
+    def taken_on(self, household_id: UUID) -> date | None:
+        return self.days.get(household_id)
+
+    def differs(self, household_id: UUID, decision: Decision) -> bool:
+        former = self.decisions.get(household_id, {}).get(decision.programme)
+        return former is None or (former.below, former.eligible, former.threshold, former.reasons) != (
+            decision.below, decision.eligible, decision.threshold, decision.as_codes())
+
+
+class _Batch:
+    """Rows to be written together, and what must be told of them."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.snapshots: list[dict[str, Any]] = []
+        self.scores: list[dict[str, Any]] = []
+        self.decisions: list[dict[str, Any]] = []
+        self.measured: list[dict[str, Any]] = []
+        self.events: list[Event] = []
+
+    def failed(self, household_id: UUID, found: Evidence, on: date, cause: str, previous: IndexScore | None,
+               formula: Formula, why: str) -> None:
+        """The former score, if any, goes on counting."""
+        self._score(household_id, self._snapshot(household_id, found, on), cause, previous, formula,
+                    contributions=b"", value=None, displayed=None, failure=why[:200])
+
+    def succeeded(self, household_id: UUID, found: Evidence, on: date, cause: str, previous: IndexScore | None,
+                  formula: Formula, result: index.Index, moved: Sequence[Decision]) -> UUID:
+        """Returns the score's id."""
+        snapshot_id = self._snapshot(household_id, found, on)
+        score_id = self._score(household_id, snapshot_id, cause, previous, formula, value=result.value,
+                               contributions=index.pack(result.contributions),
+                               displayed=formula.displayed(result.value), failure=None)
+        self.decisions += [decision_row(household_id, score_id, decision, self.now) for decision in moved]
+        self.measured.append({"id": household_id, "snapshot_id": snapshot_id,
+                              "area": AREAS.index(result.area), "region": result.region,
+                              "counts": vector.pack(found.facts, on)})
+        return score_id
+
+    def write(self, session: Session) -> list[Event]:
+        counted = [row for row in self.scores if row["value"] is not None]
+        current = [{"id": row["household_id"], "score_id": row["id"], "snapshot_id": row["snapshot_id"],
+                    "value": row["value"]} for row in counted]
+        for moving in (CurrentScore, Measured):
+            session.execute(sa.delete(moving).where(moving.__table__.c.id.in_([row["id"] for row in current])))
+        tables: Sequence[tuple[type[Base], list[dict[str, Any]]]] = (
+            (Snapshot, self.snapshots), (IndexScore, self.scores), (ProgrammeDecision, self.decisions),
+            (CurrentScore, current), (Measured, self.measured))
+        for model, rows in tables:
+            if rows:
+                session.execute(sa.insert(model), rows)
+        return self.events
+
+    def _snapshot(self, household_id: UUID, found: Evidence, on: date) -> UUID:
+        snapshot_id = new_id()
+        self.snapshots.append({"id": snapshot_id, "household_id": household_id, "taken_on": on, "facts": found.facts,
+                               "sources": found.sources, "taken_at": self.now})
+        return snapshot_id
+
+    def _score(self, household_id: UUID, snapshot_id: UUID, cause: str, previous: IndexScore | None,
+               formula: Formula, **outcome: Any) -> UUID:
+        score_id = new_id()
+        self.scores.append({"id": score_id, "household_id": household_id, "snapshot_id": snapshot_id,
+                            "formula": formula.id, "cause": cause, "computed_at": self.now,
+                            "predecessor_id": previous.id if previous else None, **outcome})
+        return score_id
+
+
+def decision_row(household_id: UUID, score_id: UUID, decision: Decision, now: datetime) -> dict[str, Any]:
+    """A decision as a row of `programme_decision`."""
+    return {"id": new_id(), "household_id": household_id, "score_id": score_id, "programme": decision.programme,
+            "programme_digest": decision.digest, "threshold": decision.threshold,
+            "threshold_since": decision.since, "comparator": decision.comparator, "below": decision.below,
+            "eligible": decision.eligible, "reasons": decision.as_codes(), "decided_on": day_of(now),
+            "decided_at": now}
+
+
+def contributions(session: Session, found: IndexScore) -> tuple[Contribution, ...]:
+    """What a score is the sum of, as it was stored."""
+    kept, taken = session.get_one(FormulaVersion, found.formula), session.get_one(Snapshot, found.snapshot_id)
+    return index.unpack(Formula.parse(kept.content), taken.facts, taken.taken_on, found.contributions)
