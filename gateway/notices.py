@@ -128,8 +128,8 @@ class Teller:
         match event:
             case ReviewAsked(household_id, review_id, number, answer_by):
                 notice, subject, facts = "review_received", review_id, {"number": number, "answer_by": answer_by}
-            case ComplaintReceived(household_id, complaint_id, number):
-                notice, subject, facts = "complaint_received", complaint_id, {"number": number}
+            case ComplaintReceived(household_id, complaint_id, number, owner):
+                notice, subject, facts = "complaint_received", complaint_id, {"number": number, "owner": owner}
             case _:
                 return []
         home = session.get(Household, household_id) if household_id else None

@@ -45,11 +45,15 @@ class NoticeAbout:
     """What a notice is for, and how it may be sent.
 
     `parts` is the most SMS it may cost in each language; `reviewed` says whether a native reader has read it.
+    One `by_day` waits for the morning; all others answer somebody who is awake. One `also_by_letter` is posted
+    even where a text is sent.
     """
 
     name: str
     purpose: str
     policy: Policy
+    by_day: bool
+    also_by_letter: bool
     media: tuple[Medium, ...]
     parts: Mapping[str, int]
     reviewed: Mapping[str, bool]
@@ -58,7 +62,7 @@ class NoticeAbout:
 class Words:
     """All texts, read and compiled once. A counted phrase with a gap raises `NoSuchWords` at once.
 
-    A text may use `count('days', n)` and the filters `date` and `index`.
+    A text may use `count('days', n)`, `say('source.telecom')` and the filters `date` and `index`.
     """
 
     def __init__(self, templates: Path = TEMPLATES) -> None:
@@ -123,6 +127,7 @@ class Words:
             trim_blocks=True, lstrip_blocks=True,
         )
         environment.globals["count"] = partial(self._count, locale)
+        environment.globals["say"] = partial(self.say, locale)
         environment.filters["date"] = _date
         environment.filters["index"] = _index
         return environment
@@ -161,6 +166,8 @@ def _about(file: Path) -> NoticeAbout:
         name=file.parent.name,
         purpose=table["purpose"],
         policy=table["policy"],
+        by_day=table.get("by_day", False),
+        also_by_letter=table.get("also_by_letter", False),
         media=tuple(medium for medium in get_args(Medium) if any(file.parent.glob(f"{medium}.*.j2"))),
         parts=table.get("parts", {}),
         reviewed=table["reviewed"],

@@ -145,8 +145,8 @@ class _Before:
     @classmethod
     def of(cls, session: Session, ids: Iterable[UUID]) -> _Before:
         scores = score.currents(session, ids)
-        days = dict(session.execute(sa.select(CurrentScore.id, Snapshot.taken_on).join(
-            Snapshot, Snapshot.id == CurrentScore.snapshot_id).where(CurrentScore.id.in_(list(scores)))).tuples())
+        days = {home: day for home, day in session.execute(sa.select(CurrentScore.id, Snapshot.taken_on).join(
+            Snapshot, Snapshot.id == CurrentScore.snapshot_id).where(CurrentScore.id.in_(list(scores))))}
         judged = score.decisions(session, list(scores))
         return cls(scores, days, {home: {row.programme: row for row in rows} for home, rows in judged.items()})
 
