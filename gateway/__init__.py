@@ -8,11 +8,14 @@ jobs keep the hours.
       vault.py       seals what is personal, finds it again without opening it, proves a PIN
       db.py          engine, transactions, column types
       logs.py        one line a fact, nothing personal in it
-      registry/      what is known and the rules on it: extract and intake, household, index (formulas/),
-                     programme, score, review, complaint, clock, numbers, phones, communes, sample, events
+      registry/      what is known and the rules on it: extract and intake, household, formula (formulas/),
+                     measures, index, scoring, explain (things, disclosure), programme (condition), score, review,
+                     complaint, clock, numbers, phones, communes, sample, events
       words.py       say(locale, name), notice(name, medium, locale)
+      reasons.py     a line of an explanation, as it is said
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       notices.py     event -> notice, medium, language, or silence
+      figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed)
       runtime.py     what one process holds; the only opener of connections

@@ -86,9 +86,11 @@ class Database:
             yield session
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """One transaction that only reads."""
+    def read(self, *, one_moment: bool = False) -> Iterator[Session]:
+        """One transaction that only reads; on demand all of one moment, as SQLite does by itself."""
         with Session(self._reading, expire_on_commit=False) as session:
+            if one_moment and self.engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from gateway.registry.score import IndexScore, Notification
 from gateway.runtime import Runtime
 from gateway.settings import Settings
 from gateway.sheets import pin_on_sheet
+from gateway.story import Story, breaks, reproduced
 
 HOUSEHOLDS = 2000
 SEED = 580
@@ -67,6 +68,10 @@ class Figures:
     complaints: int = 0
     lost: int = 0
     duplicates: int = 0
+    chapters: int = 0
+    reproduced: int = 0
+    not_reproduced: int = 0
+    audit_breaks: int = 0
     seconds: float = 0
 
 
@@ -131,6 +136,23 @@ class Tour:
         with file.open("rb") as stream, self.bar("same file again", file.stat().st_size) as advance:
             done = import_extract(self.runtime, stream, self.folder / "again.jsonl", advance)
         self.say(f"The same file again: {done.new} new, {done.changed} changed, {done.posted} notices.")
+
+    def story(self) -> bool:
+        """Five households through the registry; then every score is computed anew, and the audit gone along."""
+        def inbox(msisdn: str) -> list[dict[str, Any]]:
+            texts: list[dict[str, Any]] = self.operator(f"/sandbox/handset/{msisdn}/inbox")
+            return texts
+
+        self.console.rule("Five households through the registry")
+        ended = Story(self.runtime, inbox, self.folder, self.say,
+                      lambda text: self.console.print(Panel(text, width=76))).tell()
+        figures = self.figures
+        figures.chapters = sum(ended.values())
+        figures.reproduced, figures.not_reproduced = reproduced(self.runtime)
+        figures.audit_breaks = breaks(self.runtime)
+        for chapter in [name for name, well in ended.items() if not well]:
+            self.say(f"The chapter {chapter} did not end as it should.")
+        return all(ended.values()) and not figures.not_reproduced and not figures.audit_breaks
 
     def count(self) -> Figures:
         """`lost` and `duplicates` by what the operator received and the tray printed, not by our own tables."""
@@ -253,11 +275,12 @@ def tour() -> int:
             paper.post(runtime, run.name)
         steps.again()
         figures = steps.count()
+        well = steps.story()
         figures.seconds = round(time.monotonic() - began, 1)
         _show(console, figures, house)
         runtime.close()
     print("demo:", json.dumps(asdict(figures)))  # noqa: T201
-    return 0 if figures.lost == figures.duplicates == 0 else 1
+    return 0 if well and figures.lost == figures.duplicates == 0 else 1
 
 
 def _show(console: Console, figures: Figures, house: House) -> None:

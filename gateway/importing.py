@@ -1,4 +1,4 @@
-"""Importing: an extract is read in batches, each stored, scored and told in one transaction."""
+"""Importing: an extract is read in batches, each stored, scored or asked about, and told in one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ BATCH = 200
 
 @dataclass
 class Imported:
-    """What became of the rows of a file. `posted` counts new notices, by any medium."""
+    """What became of the rows of a file. `posted` counts new notices, by any medium.
+
+    Some of the refused are `waiting`: they are pre-registered until every member has an identifier. `asked` are those
+    that partner bodies are asked about; `out` those withdrawn or struck off, of which nothing but the data was kept.
+    """
 
     new: int = 0
     changed: int = 0
@@ -25,17 +29,23 @@ class Imported:
     refused: int = 0
     unscored: int = 0
     posted: int = 0
+    waiting: int = 0
+    asked: int = 0
+    out: int = 0
 
 
-def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: Callable[[int], None]) -> Imported:
-    """Load what can be loaded and report the rest. A crash in the middle loses nothing: run it again."""
+def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: Callable[[int], None], *,
+                   verified: bool = True) -> Imported:
+    """Load what can be loaded and report the rest. A crash in the middle loses nothing: run it again.
+
+    Data that are not `verified` yet are fresh registrations: partner bodies are asked before anything is scored.
+    """
     done = Imported()
 
     def outcomes() -> Iterator[Row | Refusal]:
         rows = read(stream, day_of(runtime.clock()))
         while batch := list(islice(rows, BATCH)):
-            _store(runtime, [outcome for outcome in batch if isinstance(outcome, Row)], done)
-            done.refused += sum(isinstance(outcome, Refusal) for outcome in batch)
+            _store(runtime, batch, done, verified=verified)
             progress(stream.tell())
             yield from batch
 
@@ -43,12 +53,19 @@ def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: C
     return done
 
 
-def _store(runtime: Runtime, rows: list[Row], done: Imported) -> None:
+def _store(runtime: Runtime, batch: list[Row | Refusal], done: Imported, *, verified: bool) -> None:
     now = runtime.clock()
+    rows = [outcome for outcome in batch if isinstance(outcome, Row)]
+    refusals = [outcome for outcome in batch if isinstance(outcome, Refusal)]
     with runtime.database.write() as session:
-        stored = runtime.intake.store(session, rows, now)
+        take = runtime.intake.store if verified else runtime.intake.register
+        stored = take(session, rows, now)
+        done.waiting += runtime.intake.pre_register(session, refusals, now)
         done.posted += runtime.teller.tell(session, stored.events, now)
+    done.refused += len(refusals)
     done.new += stored.new
     done.changed += stored.changed
     done.unchanged += stored.unchanged
     done.unscored += stored.unscored
+    done.asked += stored.asked
+    done.out += stored.out

@@ -1,34 +1,33 @@
 """Notices: an event of the registry becomes a message, in a language, by a medium, at an hour; or silence.
 
 A household with a mobile telephone that agreed to texts gets a text; any other a letter; one whose text
-failed for good, a letter as well.
+failed for good, a letter as well. A legal answer goes by both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import outbox
+from gateway import outbox, reasons
 from gateway.outbox import Draft, Settlement
 from gateway.registry import household as households
-from gateway.registry import score
+from gateway.registry import number_change, registration, review_desk, score
 from gateway.registry.clock import CASABLANCA, day_of
-from gateway.registry.events import ComplaintReceived, Event, IndexAssigned, ReviewAsked
+from gateway.registry.events import Event
 from gateway.registry.household import Household
-from gateway.registry.review import last_day
+from gateway.registry.review import Review, last_day
 from gateway.settings import QuietHours
+from gateway.tellings import OF_A_SCORE, Facts, Reader, Telling, tellings
 from gateway.vault import Vault
 from gateway.words import LOCALES, Words
 
-# Notices that wait for the day. All others answer somebody who is awake.
-BY_DAY = ("index_assigned",)
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
 
@@ -39,51 +38,68 @@ class Teller:
 
     vault: Vault
     words: Words
+    reader: Reader
     service_code: str
     quiet_hours: QuietHours
 
     def tell(self, session: Session, events: Iterable[Event], now: datetime) -> int:
         """Post what these events call for. Returns how many messages are new."""
-        events = list(events)
-        assigned = [event for event in events if isinstance(event, IndexAssigned)]
-        told = self._assigned(session, assigned, now)
-        at_once = [draft for draft in told if draft.medium == "letter"]
-        at_once += [draft for event in events for draft in self._confirmation(session, event)]
-        texts = [draft for draft in told if draft.medium == "sms"]
+        drafts = self._drafts(session, [telling for event in events for telling in tellings(event)], now)
+        by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
+        at_once = [draft for draft in drafts if draft not in by_day]
         return (outbox.post(session, self.vault, at_once, now)
-                + outbox.post(session, self.vault, texts, now, awake(now, self.quiet_hours)))
+                + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours)))
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
         """A message has ended: keep the proof of notification, or try another way."""
-        if settlement is None or settlement.household_id is None or settlement.notice != "index_assigned":
+        if settlement is None or settlement.household_id is None:
+            return
+        if settlement.state == "delivered":
+            self._proven(session, settlement, settlement.household_id, now)
+        elif settlement.state == "failed" and settlement.medium == "sms":
+            told = Telling(settlement.notice, settlement.household_id, settlement.subject)
+            outbox.post(session, self.vault, self._drafts(session, [told], now, by_post=True), now)
+
+    def _proven(self, session: Session, settlement: Settlement, household_id: UUID, now: datetime) -> None:
+        day = day_of(settlement.at)
+        if settlement.notice == "review_decided":
+            self._answered(session, Review.id == UUID(settlement.subject), day, now)
+        if settlement.notice not in OF_A_SCORE:
             return
         score_id = UUID(settlement.subject)
-        if settlement.state == "delivered":
-            score.record_notification(
-                session, household_id=settlement.household_id, score_id=score_id, medium=settlement.medium,
-                notified_on=day_of(settlement.at), message_id=settlement.message_id, now=now,
-                proof="posting" if settlement.medium == "letter" else "receipt")
-            if settlement.medium == "sms":
-                outbox.cancel(session, settlement.household_id, settlement.notice, settlement.subject, "letter", now)
-        elif settlement.state == "failed" and settlement.medium == "sms":
-            event = IndexAssigned(settlement.household_id, score_id)
-            outbox.post(session, self.vault, self._assigned(session, [event], now, by_post=True), now)
+        score.record_notification(
+            session, household_id=household_id, score_id=score_id, medium=settlement.medium, notified_on=day,
+            message_id=settlement.message_id, now=now,
+            proof="posting" if settlement.medium == "letter" else "receipt")
+        registration.notified(session, household_id, on=day, now=now)
+        self._answered(session, Review.new_score_id == score_id, day, now)
+        if settlement.medium == "sms":
+            outbox.cancel(session, household_id, settlement.notice, settlement.subject, "letter", now)
+
+    def _answered(self, session: Session, which: sa.ColumnElement[bool], day: date, now: datetime) -> None:
+        """The answer to a review has arrived: by its own notice, or by that of the index that it led to."""
+        for review_id in session.scalars(sa.select(Review.id).where(which, Review.state == "decided")).all():
+            review_desk.notified(session, self.vault, review_id, day, now=now)
+
+    def forget(self, session: Session, household_id: UUID, now: datetime) -> None:
+        """The household has left the register: what nobody has begun to tell it is not told any more."""
+        outbox.cancel_all(session, household_id, now)
 
     def send_pin(self, session: Session, home: Household, now: datetime) -> bool:
-        """Post a letter with a new PIN. False when one is on its way already."""
+        """Post a letter with a new PIN. False when one is on its way already, or a new telephone number waits."""
         under_way = sa.select(outbox.Message.id).where(
             outbox.Message.household_id == home.id, outbox.Message.notice == "pin",
             sa.or_(outbox.Message.state.in_(("created", "sending", "sent")),
                    sa.and_(outbox.Message.state == "delivered", outbox.Message.changed_at > now - POST_TAKES)))
-        if session.scalar(under_way.limit(1)):
+        if session.scalar(under_way.limit(1)) or number_change.frozen(session, home.id, now):
             return False
-        draft = self._paper(home, "pin", now.isoformat(), outbox.new_reference(), {})
+        draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {})
         return outbox.post(session, self.vault, [draft], now) == 1
 
     def stop(self, session: Session, msisdn: str, now: datetime) -> None:
         """No more texts to this number; what it has not been told yet goes by letter."""
         households.suspend(session, self.vault, msisdn, now)
-        for settlement in outbox.close(session, self.vault, msisdn, BY_DAY, now):
+        for settlement in outbox.close(session, self.vault, msisdn, self.by_day, now):
             self.heard(session, settlement, now)
 
     def reply(self, session: Session, notice: str, locale: str, msisdn: str, subject: str, now: datetime,
@@ -94,64 +110,66 @@ class Teller:
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
                                                 self.words.about(notice).policy)], now)
 
-    def _assigned(self, session: Session, events: Sequence[IndexAssigned], now: datetime, *,
-                  by_post: bool = False) -> list[Draft]:
-        """A text or a letter a household; what they are made of is fetched for all at once.
+    @property
+    def by_day(self) -> tuple[str, ...]:
+        """The notices that wait for the day."""
+        return tuple(name for name in self.words.notices() if self.words.about(name).by_day)
 
-        The index before is not told any more where nobody has begun to: two at once would contradict each other.
-        """
-        ids = [event.household_id for event in events]
+    def _drafts(self, session: Session, told: Sequence[Telling], now: datetime, *,
+                by_post: bool = False) -> list[Draft]:
+        """A text or a letter for each; what they are made of is fetched for all at once."""
+        ids = [telling.household_id for telling in told]
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
         telephones = {} if by_post else households.texted_at(session, self.vault, ids)
-        score_ids = [event.score_id for event in events]
-        scores = {found.id: found for found in session.scalars(
-            sa.select(score.IndexScore).where(score.IndexScore.id.in_(score_ids)))}
-        decided = score.decisions(session, ids)
         drafts = []
-        for event in events:
-            home, found, msisdn = homes[event.household_id], scores[event.score_id], telephones.get(event.household_id)
-            for medium in ("sms", "letter") if found.predecessor_id else ():
-                outbox.cancel(session, home.id, "index_assigned", str(found.predecessor_id), medium, now)
-            facts = {"index": found.value, "programmes": [
-                {"key": decision.programme, "below": decision.below, "threshold": decision.threshold}
-                for decision in decided[home.id] if decision.below is not None]}
-            if msisdn:
-                told_on = day_of(awake(now, self.quiet_hours))
-                drafts.append(self._text(home, "index_assigned", str(found.id), msisdn,
-                                         {**facts, "review_until": last_day(told_on)}))
-            else:
-                drafts.append(self._paper(home, "index_assigned", str(found.id), outbox.new_reference(), facts))
+        for telling, facts in self.reader.facts(session, told).items():
+            home, about = homes[telling.household_id], self.words.about(telling.notice)
+            if facts.get("former"):
+                self._forget(session, home, facts["former"], now)
+            numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
+            for place, msisdn in enumerate(numbers):
+                subject = f"{telling.subject}/{place}" if place else telling.subject
+                drafts.append(self._text(home, replace(telling, subject=subject), msisdn, facts, now))
+            if "letter" in about.media and (not numbers or about.also_by_letter):
+                drafts.append(self._paper(home, telling, facts))
         return drafts
 
-    def _confirmation(self, session: Session, event: Event) -> list[Draft]:
-        """A text that repeats a number just told; where there is no telephone on file, the call was enough."""
-        match event:
-            case ReviewAsked(household_id, review_id, number, answer_by):
-                notice, subject, facts = "review_received", review_id, {"number": number, "answer_by": answer_by}
-            case ComplaintReceived(household_id, complaint_id, number, owner):
-                notice, subject, facts = "complaint_received", complaint_id, {"number": number, "owner": owner}
-            case _:
-                return []
-        home = session.get(Household, household_id) if household_id else None
-        msisdn = households.texted_at(session, self.vault, [home.id]).get(home.id) if home else None
-        return [self._text(home, notice, str(subject), msisdn, facts)] if home and msisdn else []
+    def _numbers(self, session: Session, telling: Telling, telephones: Mapping[UUID, str]) -> Sequence[str]:
+        """A household is told at its first number; of its numbers themselves, all that it concerns are."""
+        concerned = self.reader.told_at(session, telling)
+        if concerned is not None:
+            return concerned
+        return [telephones[telling.household_id]] if telling.household_id in telephones else []
 
-    def _text(self, home: Household, notice: str, subject: str, msisdn: str, facts: Mapping[str, object]) -> Draft:
+    def _forget(self, session: Session, home: Household, former: UUID, now: datetime) -> None:
+        """A former index that nobody has begun to tell is not told any more: two at once would contradict."""
+        for notice in OF_A_SCORE:
+            for medium in ("sms", "letter"):
+                outbox.cancel(session, home.id, notice, str(former), medium, now)
+
+    def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
+        until = last_day(day_of(awake(now, self.quiet_hours)))
         reference = outbox.new_reference()
-        body = self.words.notice(notice, "sms", home.locale, reference=reference, service_code=self.service_code,
-                                 **facts)
-        return Draft(home.id, notice, subject, "sms", home.locale, reference, msisdn, body,
-                     self.words.about(notice).policy)
+        body = self.words.notice(telling.notice, "sms", home.locale, reference=reference,
+                                 **{"review_until": until, **self._common(home, facts, home.locale)})
+        return self._draft(home, telling, "sms", reference, msisdn, body)
 
-    def _paper(self, home: Household, notice: str, subject: str, reference: str,
-               facts: Mapping[str, object]) -> Draft:
+    def _paper(self, home: Household, telling: Telling, facts: Facts) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""
-        documents = {locale: self.words.notice(notice, "letter", locale, reference=reference, with_pin=True,
-                                               service_code=self.service_code, registered_on=home.registered_on,
-                                               **facts) for locale in LOCALES}
+        reference = outbox.new_reference()
+        documents = {locale: self.words.notice(telling.notice, "letter", locale, reference=reference, with_pin=True,
+                                               **self._common(home, facts, locale)) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
-        return Draft(home.id, notice, subject, "letter", home.locale, reference, json.dumps(lines),
-                     json.dumps(documents), self.words.about(notice).policy)
+        return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents))
+
+    def _common(self, home: Household, facts: Facts, locale: str) -> Facts:
+        """What every notice may say; lines of an explanation are worded in its language."""
+        lines = [reasons.moved(self.words, locale, one) for one in facts.get("movements", ())]
+        return {"registered_on": home.registered_on, "service_code": self.service_code, "reasons": lines, **facts}
+
+    def _draft(self, home: Household, telling: Telling, medium: str, reference: str, to: str, body: str) -> Draft:
+        return Draft(home.id, telling.notice, telling.subject, medium, home.locale, reference, to, body,
+                     self.words.about(telling.notice).policy)
 
 
 def awake(now: datetime, quiet: QuietHours) -> datetime:

@@ -73,7 +73,7 @@ class Message(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     token: Mapped[str] = mapped_column(sa.String(32), unique=True)
     once: Mapped[str] = mapped_column(sa.String(180), unique=True)
-    household_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("household.id"))
+    household_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("household.id"), index=True)
     notice: Mapped[str] = mapped_column(sa.String(40))
     subject: Mapped[str] = mapped_column(sa.String(64))
     medium: Mapped[str] = mapped_column(sa.String(8))
@@ -439,6 +439,14 @@ def cancel(session: Session, household_id: UUID, notice: str, subject: str, medi
     found = session.scalar(sa.select(Message.id).where(
         Message.once == _once(household_id, notice, subject, medium)))
     return found is not None and _move(session, found, "cancelled", now, only_from=("created",)) is not None
+
+
+def cancel_all(session: Session, household_id: UUID, now: datetime) -> int:
+    """Take back every message to a household that nobody has touched yet. Returns how many there were."""
+    waiting = session.scalars(sa.select(Message.id).where(
+        Message.household_id == household_id, Message.state == "created")).all()
+    moved = [_move(session, message_id, "cancelled", now, only_from=("created",)) for message_id in waiting]
+    return sum(message is not None for message in moved)
 
 
 # A send that may have been accepted, and whose name at the provider is not known.

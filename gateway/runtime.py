@@ -27,6 +27,7 @@ from gateway.registry.intake import Intake
 from gateway.registry.programme import Programme
 from gateway.registry.scoring import Scorer
 from gateway.settings import Settings
+from gateway.tellings import Reader
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
 
@@ -64,7 +65,8 @@ class Runtime:
     @cached_property
     def teller(self) -> Teller:
         """Words events and posts them."""
-        return Teller(self.vault, self.words, self.settings.service_code, self.settings.quiet_hours)
+        return Teller(self.vault, self.words, Reader(self.vault, self.settings.near_threshold),
+                      self.settings.service_code, self.settings.quiet_hours)
 
     @cached_property
     def intake(self) -> Intake:

@@ -17,7 +17,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from gateway.runtime import Runtime
-from jobs import deliver, letters, relay, sweep
+from jobs import deadlines, deliver, letters, relay, sweep, tell
 from jobs.alarm import QUEUES, answered
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ JOBS: dict[str, Callable[..., object]] = {
     "sweep": sweep.sweep,
     "deliver": deliver.deliver,
     "print_letters": letters.print_letters,
+    "tell": tell.tell,
+    "watch_deadlines": deadlines.watch_deadlines,
 }
 
 

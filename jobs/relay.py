@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway import outbox
-from gateway.notices import BY_DAY, awake
+from gateway.notices import awake
 from gateway.runtime import Runtime
 from jobs.alarm import backlog, enqueue
 
@@ -23,7 +23,7 @@ def relay(runtime: Runtime) -> int:
     morning = awake(now, runtime.settings.quiet_hours)
     with runtime.database.write() as session:
         if morning > now:
-            outbox.put_off(session, BY_DAY, morning)
+            outbox.put_off(session, runtime.teller.by_day, morning)
         ids = outbox.due(session, "sms", now, BATCH * BATCHES_A_ROUND)
     for start in range(0, len(ids), BATCH):
         enqueue(runtime.redis, "deliver", [str(message_id) for message_id in ids[start : start + BATCH]])

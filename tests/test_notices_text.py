@@ -14,18 +14,36 @@ import pytest
 
 from channels.letter.page import Letter, parse, print_letters
 from channels.text import encoding, fold, parts, units
+from gateway.registry.inquiry import PARTNERS
+from gateway.registry.update import REGISTER_OF
 from gateway.web.sms import START, STOP
 from gateway.words import LOCALES, Words
 
 APPROVED = Path(__file__).parent / "transcripts" / "notices"
 WORDS = Words()
+BOTH = ("sms", "letter")
 MEDIA = {
-    "index_assigned": ("sms", "letter"),
-    "pin": ("letter",),
-    "review_received": ("sms",),
+    "complaint_on_hold": ("sms",),
     "complaint_received": ("sms",),
+    "complaint_resolved": BOTH,
+    "data_round": BOTH,
+    "decision_changed": BOTH,
+    "index_assigned": BOTH,
+    "index_changed": BOTH,
+    "number_change_asked": BOTH,
+    "number_changed": BOTH,
+    "number_left": ("sms",),
+    "pin": ("letter",),
+    "registration_late": BOTH,
+    "registration_received": ("sms",),
+    "review_decided": BOTH,
+    "review_late": BOTH,
+    "review_needs_information": BOTH,
+    "review_received": ("sms",),
+    "review_window_closes": BOTH,
     "sms_help": ("sms",),
     "stopped": ("sms",),
+    "update_received": ("sms",),
 }
 NOTICES = [(name, medium, locale) for name, media in MEDIA.items() for medium in media for locale in LOCALES]
 TEXTS = [(name, locale) for name, medium, locale in NOTICES if medium == "sms"]
@@ -48,13 +66,42 @@ class Programme:
     key: str
     below: bool
     threshold: Decimal
+    near: bool
 
 
-def facts(asd=False, amo=False, **others):
+def longest(table, locale, last=""):
+    """The code of a table of words whose phrase costs most."""
+    names = [name for name in sorted(WORDS.names(locale)) if name.startswith(f"{table}.") and name.endswith(last)]
+    named = {name: units(WORDS.say(locale, name, source="", number=1)) for name in names}
+    return max(named, key=named.get).removeprefix(f"{table}.").removesuffix(last)
+
+
+def facts(asd=False, amo=False, near=False, locale="ar-MA", **others):
     """Everything a notice may be told, as long as it can really be: above every threshold, ten and more."""
     standing = {"asd": asd, "amo-tadamon": amo}
     return {
-        "programmes": [Programme(key, below, THRESHOLDS[key]) for key, below in standing.items()],
+        "programmes": [Programme(key, below, THRESHOLDS[key], near) for key, below in standing.items()],
+        "programme": {"key": longest("programme", locale, ".name")},
+        "judged": longest("judged", locale),
+        "unmet": [longest("condition", locale, ".unmet")],
+        "since": date(2026, 11, 2),
+        "old": Decimal("9.1234567"),
+        "moved": longest("moved", locale),
+        "cause": "partner_correction",
+        "source": longest("source", locale),
+        "bodies": sorted(PARTNERS),
+        "reasons": [f"a reason of the usual length, number {number}, 03/03/2027" for number in (1, 2, 3)],
+        "due": REVIEW_UNTIL,
+        "needed": longest("needed", locale),
+        "needed_by": REVIEW_UNTIL,
+        "outcome": longest("outcome", locale),
+        "reason": longest("review_reason", locale),
+        "text": "What the clerk wrote, in a sentence or two.",
+        "owner": longest("owner", locale),
+        "until": REVIEW_UNTIL,
+        "resolution": longest("resolution", locale),
+        "reopen_until": REVIEW_UNTIL,
+        "register": max(sorted(REGISTER_OF.values()), key=lambda name: units(WORDS.say(locale, f"register.{name}"))),
         "index": Decimal("10.1234567"),
         "review_until": REVIEW_UNTIL,
         "answer_by": REVIEW_UNTIL,
@@ -70,11 +117,12 @@ def facts(asd=False, amo=False, **others):
 
 def rendered(name, medium, locale):
     """A notice as it is approved: each of its wordings, with what it costs."""
-    below = {"below": {"asd": True, "amo": True}, "between": {"asd": True}, "above": {}}
-    cases = below if name == "index_assigned" else {"longest": {}}
+    below = {"below": {"asd": True, "amo": True}, "near": {"asd": True, "amo": True, "near": True},
+             "between": {"asd": True}, "above": {}}
+    cases = below if name in ("index_assigned", "index_changed") else {"longest": {}}
     texts = []
     for case, standing in cases.items():
-        text = WORDS.notice(name, medium, locale, **facts(**standing))
+        text = WORDS.notice(name, medium, locale, **facts(**standing, locale=locale))
         cost = f", {encoding(text)}, {units(text)} units, {parts(text)} SMS" if medium == "sms" else ""
         texts.append(f"---- {case}{cost}\n{text}\n")
     return "\n".join(texts)
@@ -101,8 +149,8 @@ def test_a_notice_reads_as_it_was_approved(name, medium, locale):
 
 @pytest.mark.parametrize(("name", "locale"), TEXTS)
 def test_a_text_stays_within_its_price_with_the_longest_facts(name, locale):
-    for asd, amo in product((True, False), repeat=2):
-        text = WORDS.notice(name, "sms", locale, **facts(asd, amo))
+    for asd, amo, near in product((True, False), repeat=3):
+        text = WORDS.notice(name, "sms", locale, **facts(asd, amo, near, locale))
         assert parts(text) <= WORDS.about(name).parts[locale]
 
 
@@ -112,14 +160,14 @@ def test_the_index_notice_costs_what_was_promised():
 
 @pytest.mark.parametrize(("name", "locale"), TEXTS)
 def test_a_latin_text_is_in_the_cheap_alphabet_and_arabic_needs_no_cleaning(name, locale):
-    text = WORDS.notice(name, "sms", locale, **facts())
+    text = WORDS.notice(name, "sms", locale, **facts(locale=locale))
     assert encoding(text) == ("ucs2" if locale == "ar-MA" else "gsm7")
     assert fold(text).replaced == ()
 
 
 @pytest.mark.parametrize(("name", "medium", "locale"), NOTICES)
 def test_a_notice_holds_nothing_that_a_swindler_could_copy_or_a_handset_could_spoil(name, medium, locale):
-    text = WORDS.notice(name, medium, locale, **facts())
+    text = WORDS.notice(name, medium, locale, **facts(locale=locale))
     assert not LINK.search(text)
     assert not BIDI_CONTROLS.search(text)
     assert not TASHKEEL_AND_TATWEEL.search(text)
@@ -128,7 +176,7 @@ def test_a_notice_holds_nothing_that_a_swindler_could_copy_or_a_handset_could_sp
 
 @pytest.mark.parametrize(("name", "locale"), TEXTS)
 def test_a_text_tells_no_index_no_threshold_and_no_pin(name, locale):
-    text = WORDS.notice(name, "sms", locale, **facts())
+    text = WORDS.notice(name, "sms", locale, **facts(locale=locale))
     assert "10,1234" not in text
     assert "9,7430" not in text
     assert "{pin}" not in text
@@ -137,7 +185,7 @@ def test_a_text_tells_no_index_no_threshold_and_no_pin(name, locale):
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_service_code_is_alone_on_its_line_in_a_text(locale):
     for name in ("index_assigned", "sms_help"):
-        assert SERVICE_CODE in WORDS.notice(name, "sms", locale, **facts()).split("\n")
+        assert SERVICE_CODE in WORDS.notice(name, "sms", locale, **facts(locale=locale)).split("\n")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -164,7 +212,7 @@ def test_each_programme_is_told_on_which_side_of_its_threshold(medium, locale, w
 @pytest.mark.parametrize("name", ["review_received", "complaint_received"])
 @pytest.mark.parametrize("locale", LOCALES)
 def test_a_confirmation_repeats_the_number_to_ask_by(name, locale):
-    text = WORDS.notice(name, "sms", locale, **facts())
+    text = WORDS.notice(name, "sms", locale, **facts(locale=locale))
     assert "123456789" in text
     assert REFERENCE in text
     assert ("31/12/2026" in text) == (name == "review_received")
@@ -172,14 +220,15 @@ def test_a_confirmation_repeats_the_number_to_ask_by(name, locale):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_a_household_is_told_the_words_that_the_gateway_obeys(locale):
-    last = {name: WORDS.notice(name, "sms", locale, **facts()).rsplit(": ", 1)[1] for name in ("sms_help", "stopped")}
+    last = {name: WORDS.notice(name, "sms", locale, **facts(locale=locale)).rsplit(": ", 1)[1]
+            for name in ("sms_help", "stopped")}
     assert last["sms_help"] in STOP
     assert last["stopped"] in START
 
 
 @pytest.mark.parametrize(("name", "locale"), LETTERS)
 def test_a_letter_can_be_laid_out(name, locale):
-    read = parse(WORDS.notice(name, "letter", locale, **facts()))
+    read = parse(WORDS.notice(name, "letter", locale, **facts(locale=locale)))
     assert read.body
     if locale != "zgh-MA":
         assert all((read.title, read.date, read.steps, read.closing))
@@ -190,7 +239,7 @@ def test_a_letter_can_be_laid_out(name, locale):
 def test_a_letter_takes_one_page_in_whichever_language_comes_first(tmp_path):
     letters = []
     for name in ("index_assigned", "pin"):
-        documents = {locale: WORDS.notice(name, "letter", locale, **facts()) for locale in LOCALES}
+        documents = {locale: WORDS.notice(name, "letter", locale, **facts(locale=locale)) for locale in LOCALES}
         for order in permutations(LOCALES):
             address = ("A. B.", "10000 Rabat")
             letters.append(Letter(REFERENCE, "token", address, order, documents, SERVICE_CODE, "424242"))
@@ -207,7 +256,7 @@ def test_the_letter_of_the_index_shows_it_with_the_thresholds_and_seven_decimals
 
 @pytest.mark.parametrize(("name", "locale"), LETTERS)
 def test_a_letter_leaves_open_what_its_printing_fills_in_and_nothing_else(name, locale):
-    letter = WORDS.notice(name, "letter", locale, **facts())
+    letter = WORDS.notice(name, "letter", locale, **facts(locale=locale))
     assert "01/11/2026" not in letter
     assert set(re.findall("{([^{}]*)}", letter)) <= {"today", "review_until", "pin"}
     assert ("{today}" in letter) == (locale != "zgh-MA")
@@ -215,7 +264,7 @@ def test_a_letter_leaves_open_what_its_printing_fills_in_and_nothing_else(name, 
 
 @pytest.mark.parametrize(("name", "medium", "locale"), NOTICES)
 def test_no_notice_promises_that_a_call_costs_nothing(name, medium, locale):
-    assert not re.search("مجان|gratuit|batl", WORDS.notice(name, medium, locale, **facts()))
+    assert not re.search("مجان|gratuit|batl", WORDS.notice(name, medium, locale, **facts(locale=locale)))
 
 
 def test_a_letter_without_a_pin_has_no_panel_for_it():

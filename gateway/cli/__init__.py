@@ -31,7 +31,7 @@ from gateway.cli.opening import opened, settings
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import TRANSITIONS, Message
-from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute, displayed
+from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
@@ -109,15 +109,26 @@ def index(area: str, region: int, formula: str, as_json: bool, terms: tuple[str,
     if len(values) < len(terms):
         raise click.UsageError("a term is given twice")
     try:
-        result = compute(Formula.load(formula), area, region, values)
+        chosen = Formula.load(formula)
+        result = compute(chosen, area, region, values)
     except (BadFormula, UnknownTerm, CannotCompute) as error:
         raise click.UsageError(str(error)) from None
+    shown = f"{chosen.displayed(result.value):f}"
     if as_json:
-        click.echo(json.dumps({"index": displayed(result.value), "exact": f"{result.value:f}",
-                               "formula": result.formula, "digest": result.digest,
-                               "contributions": [line.as_text() for line in result.contributions]}, indent=1))
+        click.echo(
+            json.dumps(
+                {
+                    "index": shown,
+                    "exact": f"{result.value:f}",
+                    "formula": result.formula,
+                    "digest": result.digest,
+                    "contributions": [line.as_text() for line in result.contributions],
+                },
+                indent=1,
+            )
+        )
     else:
-        click.echo(displayed(result.value))
+        click.echo(shown)
 
 
 @main.command()

@@ -15,14 +15,15 @@ from gateway.dialogue.access import check_pin
 from gateway.dialogue.engine import Effect, Fact, Outcome
 from gateway.notices import Teller
 from gateway.outbox import Message
-from gateway.registry import complaint, review, score
+from gateway.registry import audit, complaint, number_change, review, score
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint, TooManyComplaints
 from gateway.registry.events import ReviewAsked
 from gateway.registry.household import Household, households_of
 from gateway.registry.numbers import kind_of, read_number
+from gateway.registry.programme import in_texts
 from gateway.registry.registration import TOLD_WITHIN
-from gateway.registry.review import Review, Window
+from gateway.registry.review import Window
 
 
 class Telephone(Base):
@@ -89,10 +90,12 @@ class Performer:
         if current is None or current.value is None:
             due = home.registered_on + TOLD_WITHIN
             return Outcome("none", {"due": due}) if self._today() <= due else Outcome("late")
+        audit.record(self.session, self.teller.vault, "index.seen", by="household", now=self.now,
+                     household_id=home.id, subject=current.id, channel=self.channel)
         told = score.notified(self.session, current.id)
         judged = score.decisions(self.session, [home.id])[home.id]
         programmes = [{"key": decision.programme, "below": decision.below}
-                      for decision in judged if decision.below is not None]
+                      for decision in judged if decision.below is not None and decision.programme in in_texts()]
         return Outcome("ok", {"index": current.value, "programmes": programmes,
                               "last_day": review.last_day(told.notified_on) if told else None})
 
@@ -103,8 +106,8 @@ class Performer:
         return _window(seen)
 
     def _request_review(self, effect: Effect) -> Outcome:
-        asked = review.ask(self.session, UUID(effect.proof), channel=self.channel, asked_by=self.conversation,
-                           answer_within=self.answer_within, now=self.now)
+        asked = review.ask(self.session, self.teller.vault, UUID(effect.proof), channel=self.channel,
+                           asked_by=self.conversation, answer_within=self.answer_within, now=self.now)
         if isinstance(asked, Window):
             return _window(asked)
         self.teller.tell(self.session, [asked], self.now)
@@ -114,11 +117,16 @@ class Performer:
         homes = self._homes()
         try:
             filed = complaint.file(
-                self.session, household_id=homes[0].id if len(homes) == 1 else None, category=effect.argument,
-                channel=self.channel, msisdn_blind=self.teller.vault.blind(self.msisdn, "complaint.msisdn"),
+                self.session, self.teller.vault, household_id=homes[0].id if len(homes) == 1 else None,
+                category=effect.argument, channel=self.channel,
+                msisdn_blind=self.teller.vault.blind(self.msisdn, "complaint.msisdn"),
                 asked_by=f"{self.conversation}/{effect.argument}", now=self.now)
         except TooManyComplaints:
             return Outcome("too_many")
+        if effect.argument == "phone_problem":
+            # Whoever was warned of a new number and did not ask for it finds this key in the warning.
+            number_change.refuse_from(self.session, self.teller.vault, [home.id for home in homes], self.msisdn,
+                                      now=self.now)
         self.teller.tell(self.session, [filed], self.now)
         return Outcome("ok", {"number": filed.number})
 
@@ -129,13 +137,13 @@ class Performer:
         if not self.may_look_up(number):
             return Outcome("unknown")
         if kind_of(number) == "review":
-            asked = self.session.scalar(sa.select(Review).where(Review.number == number))
+            asked = review.state_of(self.session, number, self.now)
             if asked:
-                return _found("review", asked.state, asked.asked_at, asked.answer_by)
+                return _found("review", asked.state, asked.on, asked.answer_by)
         if kind_of(number) == "complaint":
             filed = self.session.scalar(sa.select(Complaint).where(Complaint.number == number))
             if filed:
-                return _found("complaint", filed.state, filed.received_at, None)
+                return _found("complaint", filed.state, day_of(filed.received_at), None)
         if kind_of(number) == "message":
             ours = self.session.scalar(sa.select(Message.created_at).where(Message.reference == number))
             if ours:
@@ -164,8 +172,21 @@ def _asked(asked: ReviewAsked) -> dict[str, Fact]:
     return {"number": asked.number, "answer_by": asked.answer_by}
 
 
-def _found(kind: str, state: str, since: datetime, answer_by: date | None) -> Outcome:
+# What a state of a request is called on the telephone.
+COARSE = {
+    "complaint": complaint.COARSE,
+    "review": {
+        "asked": "received",
+        "acknowledged": "received",
+        "assigned": "in_progress",
+        "needs_information": "in_progress",
+        "decided": "answered",
+        "notified": "answered",
+        "withdrawn": "withdrawn",
+    },
+}
+
+
+def _found(kind: str, state: str, since: date, answer_by: date | None) -> Outcome:
     """Coarse on purpose: a number that was overheard proves nothing."""
-    coarse = {"asked": "received"}.get(state, state)
-    return Outcome("found", {"kind": kind, "state": coarse, "answer_by": answer_by,
-                             "date": day_of(since)})
+    return Outcome("found", {"kind": kind, "state": COARSE[kind][state], "answer_by": answer_by, "date": since})

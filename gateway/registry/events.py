@@ -121,12 +121,12 @@ class ComplaintOnHold:
 
 @dataclass(frozen=True)
 class ComplaintResolved:
-    """The complaint has an answer. It may be reopened once until the day `reopen_until`."""
+    """The complaint has an answer. It may be reopened until the day `reopen_until`; None when it was once already."""
 
     household_id: UUID | None
     complaint_id: UUID
     number: str
-    reopen_until: date
+    reopen_until: date | None
 
 
 @dataclass(frozen=True)

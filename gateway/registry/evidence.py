@@ -7,7 +7,7 @@ tables a member is named by the blind index of the identifier, since positions c
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -21,17 +21,18 @@ from gateway.registry.clock import day_of
 from gateway.registry.household import Household, Member
 
 Facts = dict[str, Any]
+Places = Mapping[tuple[UUID, bytes], int]
 
 
 class Finding(Base):
     """What a partner body said of one item, kept as it came. `value` counts when `outcome` is corrected.
 
-    Of several about one item, that of the latest `answered_on` counts; `unknown` never overturns another.
+    `said` is the digest of outcome and value: one reference that says two things has two rows, and no repeat has.
     """
 
     __tablename__ = "finding"
     __table_args__ = (sa.UniqueConstraint("household_id", "partner", "item", "member_blind", "answered_on", "reference",
-                                          name="uq_finding_answer"),)
+                                          "said", name="uq_finding_answer"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
@@ -42,6 +43,7 @@ class Finding(Base):
     value: Mapped[Any] = mapped_column(JSON)
     answered_on: Mapped[date]
     reference: Mapped[str] = mapped_column(sa.String(80))
+    said: Mapped[str] = mapped_column(sa.String(64))
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     contested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -77,35 +79,61 @@ class Evidence:
 
 
 def effective(session: Session, homes: Sequence[Household]) -> dict[UUID, Evidence]:
-    """What counts now for these households."""
+    """What counts now for these households. Changing it changes nothing that is stored."""
     ids = [home.id for home in homes]
-    positions = {(member.household_id, member.idcs_blind): member.position for member in session.scalars(
-        sa.select(Member).where(Member.household_id.in_(ids)))}
+    places = positions(session, ids)
     found = {home.id: Evidence(copy.deepcopy(home.facts), {"*": {"by": "declaration", "on": str(home.declared_on)}})
              for home in homes}
-    for finding in session.scalars(sa.select(Finding).where(
-            Finding.household_id.in_(ids), Finding.outcome != "unknown")
-            .order_by(Finding.answered_on, Finding.reference, Finding.id)):
-        item = _placed(finding, positions)
-        one = found[finding.household_id]
-        if item and finding.outcome == "corrected":
-            one.sources[item] = {"by": finding.partner, "on": str(finding.answered_on),
-                                 "reference": finding.reference}
-            _set(one.facts, item, finding.value)
-        elif item and item in one.sources:
-            # The same body has taken its correction back: the declaration counts again.
-            del one.sources[item]
-            _set(one.facts, item, read(next(home for home in homes if home.id == finding.household_id).facts, item))
+    for finding in last_words(session, ids).values():
+        if finding.outcome == "corrected":
+            _correct(found[finding.household_id], finding, places, by=finding.partner,
+                     on=str(finding.answered_on), reference=finding.reference)
     for correction in session.scalars(sa.select(Correction).where(
             Correction.household_id.in_(ids), Correction.in_force_at.is_not(None))
             .order_by(Correction.in_force_at, Correction.id)):
-        item = _placed(correction, positions)
-        if item and correction.in_force_at:
-            one = found[correction.household_id]
-            one.sources[item] = {"by": "operator", "on": str(day_of(correction.in_force_at)),
-                                 "reference": str(correction.id)}
-            _set(one.facts, item, correction.value)
+        if correction.in_force_at:
+            _correct(found[correction.household_id], correction, places, by="operator",
+                     on=str(day_of(correction.in_force_at)), reference=str(correction.id))
     return found
+
+
+def last_words(session: Session, household_ids: Sequence[UUID]) -> dict[tuple[UUID, str, bytes], Finding]:
+    """The finding that counts for each item, by household, item and member. It may confirm: then the declaration does.
+
+    It is that of the latest day, then of the greater reference. `unknown` overturns nothing. Where one reference says
+    two things on one day, a confirmation goes before a correction: no household loses by a body's contradiction.
+    In what order answers came does not matter.
+    """
+    findings = session.scalars(sa.select(Finding).where(
+        Finding.household_id.in_(household_ids), Finding.outcome != "unknown"))
+    rising = sorted(findings, key=lambda one: (one.answered_on, one.reference, one.outcome == "confirmed", one.said))
+    return {(one.household_id, one.item, one.member_blind): one for one in rising}
+
+
+def positions(session: Session, household_ids: Sequence[UUID]) -> Places:
+    """Where each member stands in the present declaration, by household and blind index of the identifier."""
+    return {(member.household_id, member.idcs_blind): member.position for member in session.scalars(
+        sa.select(Member).where(Member.household_id.in_(household_ids)))}
+
+
+def placed(row: Finding | Correction, places: Places) -> str | None:
+    """The row's item with the member's present position; None for a member who has left."""
+    return located(row.item, places, row.household_id, row.member_blind)
+
+
+def located(item: str, places: Places, household_id: UUID, member_blind: bytes) -> str | None:
+    """This item with the position of that member; None for a member who has left."""
+    if not member_blind:
+        return item
+    position = places.get((household_id, member_blind))
+    return item.replace("members.", f"members.{position}.", 1) if position else None
+
+
+def rename(session: Session, household_id: UUID, member_blind: bytes, former: Sequence[bytes]) -> None:
+    """A member's blind index was made with a former key: what was found about the member goes on with the new one."""
+    for model in (Finding, Correction):
+        session.execute(sa.update(model).where(model.household_id == household_id, model.member_blind.in_(former))
+                        .values(member_blind=member_blind))
 
 
 def read(facts: Facts, item: str) -> Any:
@@ -113,24 +141,31 @@ def read(facts: Facts, item: str) -> Any:
     value: Any = facts
     for step in item.split("."):
         try:
-            value = value[int(step) - 1] if isinstance(value, list) else value[step]
-        except (IndexError, ValueError, TypeError):
+            value = value[_index(step)] if isinstance(value, list) else value[step]
+        except (IndexError, TypeError):
             raise KeyError(item) from None
     return value
 
 
-def _set(facts: Facts, item: str, value: Any) -> None:
-    """A member or section that is not there any more takes no value."""
-    path, _, last = item.rpartition(".")
+def _single(facts: Facts, item: str) -> bool:
     try:
-        read(facts, path)[last] = value
+        return not isinstance(read(facts, item), dict | list)
     except KeyError:
+        return False
+
+
+def _index(step: str) -> int:
+    if not step.isdecimal() or int(step) == 0:
+        raise KeyError(step)
+    return int(step) - 1
+
+
+def _correct(one: Evidence, row: Finding | Correction, places: Places, **source: str) -> None:
+    """A member who has left takes no value, nor does a field that was never declared, nor a whole section."""
+    item = placed(row, places)
+    if item is None or not _single(one.facts, item):
         return
-
-
-def _placed(row: Finding | Correction, positions: dict[tuple[UUID, bytes], int]) -> str | None:
-    """The item with the member's present position; None for a member who has left."""
-    if not row.member_blind:
-        return row.item
-    position = positions.get((row.household_id, row.member_blind))
-    return row.item.replace("members.", f"members.{position}.", 1) if position else None
+    path, _, last = item.rpartition(".")
+    section = read(one.facts, path) if path else one.facts
+    section[last] = row.value
+    one.sources[item] = source

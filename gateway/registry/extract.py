@@ -14,13 +14,13 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import jsonschema_rs
 import rfc8785
@@ -90,6 +90,7 @@ WARNINGS = {
 # What to write where the form is wrong, better than the schema's pattern can say it.
 FORMS = {
     "household_number": "A household number has exactly 10 digits, 0 to 9.",
+    "idcs": REFUSALS["identifier_malformed"],
     "postal_code": "A postal code has exactly 5 digits, 0 to 9, or is null.",
     "butane": "Write dirhams as text, with a point and at most two decimals: \"120.50\".",
     "water_electricity": "Write dirhams as text, with a point and at most two decimals: \"120.50\".",
@@ -141,19 +142,38 @@ class Row:
 
     def report(self) -> Iterator[dict[str, Any]]:
         """Its warnings as lines of the report."""
-        return _report(self.line, "warning", self.warnings)
+        return entries(self.line, "warning", self.warnings)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A household that can be registered once the members at these positions are in the population register."""
+
+    household_number: str = field(repr=False)
+    registered_on: date
+    missing: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that is not loaded, with everything that is wrong with it, at most one problem a field."""
+    """A row that is not loaded, with everything that is wrong with it, at most one problem a field.
+
+    `waiting` is there when nothing is wrong but that members have no identifier yet: the household is pre-registered.
+    """
 
     line: int
     problems: tuple[Problem, ...]
+    waiting: Waiting | None = None
 
     def report(self) -> Iterator[dict[str, Any]]:
         """Its problems as lines of the report."""
-        return _report(self.line, "refused", self.problems)
+        return entries(self.line, "refused", self.problems)
+
+
+class Reported(Protocol):
+    """What became of one line."""
+
+    def report(self) -> Iterator[dict[str, Any]]: ...
 
 
 def read(stream: BinaryIO, today: date) -> Iterator[Row | Refusal]:
@@ -162,17 +182,17 @@ def read(stream: BinaryIO, today: date) -> Iterator[Row | Refusal]:
     Of a household that stands twice, the first line that can be loaded counts.
     """
     loaded: set[int] = set()
-    for number, line in _lines(stream):
+    for number, line in lines(stream):
         try:
-            outcome = _checked(number, _parsed(line), today, loaded)
-        except _Unreadable as unreadable:
-            outcome = Refusal(number, (unreadable.problem,))
+            outcome = _checked(number, parsed(line), today, loaded)
+        except Unreadable as unreadable:
+            outcome = Refusal(number, (_problem((), unreadable.code, where=unreadable.where),))
         if isinstance(outcome, Row):
             loaded.add(int(outcome.household["household_number"]))
         yield outcome
 
 
-def write_report(path: Path, outcomes: Iterable[Row | Refusal]) -> None:
+def write_report(path: Path, outcomes: Iterable[Reported]) -> None:
     """Write refusals and warnings as JSON Lines: line, level (refused, warning), field, code, reason."""
     with path.open("w", encoding="utf-8") as out:
         for outcome in outcomes:
@@ -185,59 +205,80 @@ def schema() -> dict[str, Any]:
     return json.loads(SCHEMA.read_bytes())  # type: ignore[no-any-return]
 
 
+def field_schema(item: str) -> dict[str, Any]:
+    """What the schema asks of one field, named as in evidence: `equipment.cars`, `members.2.activity`.
+
+    Raises `KeyError` when there is no such field.
+    """
+    found = schema()
+    for step in item.split("."):
+        found = found["items"] if step.isdecimal() else found["properties"][step]
+    return schema()["$defs"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
+
+
+def check_field(item: str, value: object) -> Problem | None:
+    """What is wrong with this value for one field; None when nothing is. Raises `KeyError` as `field_schema`."""
+    if isinstance(value, float):
+        return _problem((), "decimal_number")
+    last = item.rpartition(".")[2]
+    wanted = {"properties": {last: field_schema(item)}}
+    errors = jsonschema_rs.Draft202012Validator(wanted, validate_formats=True).iter_errors({last: value})
+    return next(map(_translated, errors), None)
+
+
 # One line, before it is a household
 
 
-class _Unreadable(Exception):
-    """The line is no household at all; `problem` says why."""
+class Unreadable(Exception):
+    """The line is no object at all; `code` says why. `where` is the place in it, or empty."""
 
-    def __init__(self, code: str, **facts: str) -> None:
+    def __init__(self, code: str, where: str = "") -> None:
         super().__init__(code)
-        self.problem = _problem((), code, **facts)
+        self.code, self.where = code, where
 
 
-class _Repeated(dict[str, Any]):
+class Repeated(dict[str, Any]):
     """An object in which a key was written twice."""
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Lines that are not blank, with their number; None for one that is too long to be held."""
+def lines(stream: BinaryIO, longest: int = LONGEST_LINE) -> Iterator[tuple[int, bytes | None]]:
+    """Lines that are not blank, with their number; None for one of more than `longest` bytes."""
     for number in count(1):
-        line = stream.readline(LONGEST_LINE + 1)
+        line = stream.readline(longest + 1)
         if not line:
             return
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
-        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+        if len(line) > longest and not line.endswith(b"\n"):
+            while (rest := stream.readline(longest)) and not rest.endswith(b"\n"):
                 pass
             yield number, None
         elif line.strip():
             yield number, line
 
 
-def _parsed(line: bytes | None) -> object:
-    """Any JSON value; raises `_Unreadable`."""
+def parsed(line: bytes | None) -> object:
+    """Any JSON value, its objects `Repeated` where a key stands twice. Raises `Unreadable`."""
     if line is None:
-        raise _Unreadable("line_too_long")
+        raise Unreadable("line_too_long")
     try:
         value: object = json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         # Half a character may hide in an escape; nothing later could write it.
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError:
-        raise _Unreadable("not_utf8") from None
+        raise Unreadable("not_utf8") from None
     except json.JSONDecodeError as error:
-        raise _Unreadable("not_json", where=f" at character {error.pos + 1}") from None
+        raise Unreadable("not_json", where=f" at character {error.pos + 1}") from None
     except ValueError:
-        raise _Unreadable("not_json", where="") from None
+        raise Unreadable("not_json") from None
     except RecursionError:
-        raise _Unreadable("too_large") from None
+        raise Unreadable("too_large") from None
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else _Repeated(found)
+    return found if len(found) == len(pairs) else Repeated(found)
 
 
 def _no_constant(_: str) -> None:
@@ -254,12 +295,19 @@ def _checked(line: int, household: object, today: date, loaded: set[int]) -> Row
     # An unusable telephone costs the household its texts, not its place: it will get a letter.
     unusable = {name: problems.pop(name) for name in list(problems) if TELEPHONE.fullmatch(name)}
     if problems or not isinstance(household, dict):
-        return Refusal(line, tuple(problems.values()))
+        return Refusal(line, tuple(problems.values()), _waiting(household, problems.values()))
     telephones, warnings = _telephones(household["contacts"], unusable)
     household = {**household, "contacts": [{"phone": each.telephone.msisdn, "consent": each.consent}
                                            for each in telephones]}
     digest = hashlib.sha256(rfc8785.dumps(household)).hexdigest()
     return Row(line, household, telephones, digest, (*warnings, *_mistyped(household)))
+
+
+def _waiting(household: object, problems: Collection[Problem]) -> Waiting | None:
+    if not isinstance(household, dict) or any(problem.code != "identifier_missing" for problem in problems):
+        return None
+    missing = sorted(int(problem.field.split("/")[2]) for problem in problems)
+    return Waiting(household["household_number"], date.fromisoformat(household["registered_on"]), tuple(missing))
 
 
 def _problems(household: object, today: date, loaded: set[int]) -> Iterator[Problem]:
@@ -278,7 +326,7 @@ def _problems(household: object, today: date, loaded: set[int]) -> Iterator[Prob
 def _examined(household: object) -> Iterator[Problem]:
     """What a schema cannot see: a key written twice, a decimal point, blank text, control characters.
 
-    Raises `_Unreadable` when there is more than a household can hold: the rules need not guard themselves.
+    Raises `Unreadable` when there is more than a household can hold: the rules need not guard themselves.
     """
     queue: list[tuple[tuple[Step, ...], object]] = [((), household)]
     for path, value in queue:
@@ -286,14 +334,14 @@ def _examined(household: object) -> Iterator[Problem]:
             yield from _examined_text(path, value)
         elif isinstance(value, dict):
             queue += [((*path, name), child) for name, child in value.items()]
-            if isinstance(value, _Repeated):
+            if isinstance(value, Repeated):
                 yield _problem(path, "repeated_key")
         elif isinstance(value, list):
             queue += [((*path, position), child) for position, child in enumerate(value, 1)]
         elif isinstance(value, float):
             yield _problem(path, "decimal_number")
         if len(queue) > MOST_VALUES or len(path) > DEEPEST:
-            raise _Unreadable("too_large")
+            raise Unreadable("too_large")
 
 
 def _examined_text(path: tuple[Step, ...], text: str) -> Iterator[Problem]:
@@ -371,12 +419,13 @@ def _dates(household: Household, today: date) -> Iterator[Problem]:
     elif registered and registered > today:
         yield _problem(("registered_on",), "registration_in_future")
     for position, member in _members(household):
-        code = _birth(member.get("birth_date"), registered, today)
+        code = birth(member.get("birth_date"), registered, today)
         if code:
             yield _problem(("members", position, "birth_date"), code)
 
 
-def _birth(value: object, registered: date | None, today: date) -> str | None:
+def birth(value: object, registered: date | None, today: date) -> str | None:
+    """The code of what is wrong with a day of birth, or None."""
     born = _date(value)
     if born is None:
         return "not_a_date" if isinstance(value, str) else None
@@ -456,7 +505,11 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
 
 
 def _translated(error: jsonschema_rs.ValidationError) -> Problem:
-    """The library's own message quotes the value; ours says what to write."""
+    return _said(*worded(error))
+
+
+def worded(error: jsonschema_rs.ValidationError) -> tuple[tuple[Step, ...], str, str]:
+    """Path, code and sentence. The library's own message quotes the value; ours says what to write."""
     keyword, facts = error.kind.name, error.kind.as_dict()
     path = tuple(step + 1 if isinstance(step, int) else step for step in error.instance_path)
     code, sentence = KEYWORDS[keyword]
@@ -464,9 +517,9 @@ def _translated(error: jsonschema_rs.ValidationError) -> Problem:
         path = (*path, facts["property"])
     if keyword == "pattern":
         sentence = FORMS.get(str(path[-1]), sentence)
-    return _said(path, code, sentence.format(
+    return path, code, sentence.format(
         limit=facts.get("limit"), options=", ".join(map(str, facts.get("options", ()))),
-        types=" or ".join(TYPES[name] for name in facts.get("types", ()))))
+        types=" or ".join(TYPES[name] for name in facts.get("types", ())))
 
 
 def _problem(path: tuple[Step, ...], code: str, **facts: str) -> Problem:
@@ -497,7 +550,8 @@ def _known() -> frozenset[str]:
     return frozenset(names)
 
 
-def _report(line: int, level: str, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
+def entries(line: int, level: str, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
+    """What a report says of one line, a problem a time."""
     for problem in problems:
         yield {"line": line, "level": level, "field": problem.field, "code": problem.code,
                "reason": problem.reason}

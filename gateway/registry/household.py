@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +17,24 @@ from gateway.vault import Vault
 
 # A number serves at most this many households; beyond, it is an agency's or a shop's, and proves nothing.
 SHARED_BY_AT_MOST = 5
+YEAR = timedelta(days=365)
+
+
+def _first_round(context: Any) -> date:
+    """One of the 365 days that begin a year after the declaration: which one, the random end of the id says.
+
+    A registry loaded in one night is then not asked in one night.
+    """
+    row = context.get_current_parameters()
+    first: date = row["declared_on"] + YEAR
+    return first + timedelta(days=row["id"].int % YEAR.days)
 
 
 class Household(Base):
     """A household as declared. `facts` holds what the index is made of; names and addresses are sealed.
 
     `facts` are the declaration of `declared_on`; what counts of them is `evidence.effective`. `digest` tells a
-    repeated row from a changed one.
+    repeated row from a changed one. On `round_on` it is asked next whether its data are still right.
     """
 
     __tablename__ = "household"
@@ -40,6 +51,7 @@ class Household(Base):
     declared_on: Mapped[date]
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str] = mapped_column(sa.String(64))
+    round_on: Mapped[date] = mapped_column(default=_first_round, index=True)
 
 
 class Member(Base):
@@ -56,7 +68,10 @@ class Member(Base):
 
 
 class Contact(Base):
-    """A telephone of a household. `kind` is mobile or landline; a suspended one gets no text."""
+    """A telephone of a household. `kind` is mobile or landline; a suspended one gets no text.
+
+    `ended_by` is the data update that took it off: it is kept to be told so, and counts no more.
+    """
 
     __tablename__ = "contact"
 
@@ -69,6 +84,7 @@ class Contact(Base):
     consent: Mapped[bool]
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_by: Mapped[UUID | None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,8 @@ def households_of(session: Session, vault: Vault, msisdn: str) -> list[Household
     """The households that a verified contact binds to this number; none when too many share it."""
     found = list(session.scalars(
         sa.select(Household).join(Contact, Contact.household_id == Household.id)
-        .where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")), Contact.verified_at.is_not(None))
+        .where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")), Contact.verified_at.is_not(None),
+               Contact.ended_by.is_(None))
         .distinct().limit(SHARED_BY_AT_MOST + 1)))
     return found if len(found) <= SHARED_BY_AT_MOST else []
 
@@ -91,7 +108,8 @@ def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> 
     """Each household's first mobile number that agreed to texts and has not stopped them (E.164)."""
     contacts = session.scalars(
         sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile",
-                                 Contact.consent, Contact.suspended_at.is_(None)).order_by(Contact.position.desc()))
+                                 Contact.consent, Contact.suspended_at.is_(None), Contact.ended_by.is_(None))
+        .order_by(Contact.position.desc()))
     first = {contact.household_id: contact for contact in contacts}
     return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
             for household_id, contact in first.items()}

@@ -1,12 +1,15 @@
-"""Intake: rows of an extract become households, scores and decisions. What is there already stays as it is."""
+"""Intake: rows of an extract become households, scores and decisions. What is there already stays as it is.
+
+There are two ways in. An import brings data that the registry has verified: they are scored at once. A registration
+brings what a household declares: partner bodies are asked first.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
@@ -14,30 +17,34 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
+from gateway.registry import evidence, inquiry, registration
 from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
 from gateway.registry.events import Event, IndexAssigned
-from gateway.registry.extract import Row
+from gateway.registry.extract import Refusal, Row
 from gateway.registry.household import Contact, Household, Member
-from gateway.registry.numbers import new_number
-from gateway.registry.registration import Registration
+from gateway.registry.registration import Newcomer, Registration
 from gateway.registry.scoring import Scorer
 from gateway.vault import Vault
 
 Tables = dict[type[Any], list[dict[str, Any]]]
 IDENTITY = ("idcs", "name_ar", "name_latin")
-CHANCE = SystemRandom()
 FACTS = ("area", "region", "dwelling", "equipment", "property", "spending")
 
 
 @dataclass
 class Stored:
-    """What became of a batch: households new, changed or as before, and those whose index failed."""
+    """What became of a batch: households new, changed or as before, and those whose index failed.
+
+    `asked` are those that partner bodies are asked about; `out` those withdrawn or struck off: neither scored nor told.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     unscored: int = 0
+    asked: int = 0
+    out: int = 0
     events: list[Event] = field(default_factory=list)
 
 
@@ -49,38 +56,76 @@ class Intake:
     scorer: Scorer
 
     def store(self, session: Session, rows: Sequence[Row], now: datetime) -> Stored:
-        """Load a batch in the caller's transaction. A row seen before with the same content changes nothing."""
-        known, stored, today = self._known(session, rows), Stored(), day_of(now)
-        tables: Tables = {model: [] for model in (Household, Registration, Member, Contact)}
-        changed, new = [], []
+        """Load verified rows in the caller's transaction. A row seen before with the same content changes nothing."""
+        return self._take(session, rows, now, verified=True)
+
+    def register(self, session: Session, rows: Sequence[Row], now: datetime) -> Stored:
+        """Load what households declare: partner bodies are asked about the new ones, and nothing is scored yet.
+
+        Who had withdrawn is back. Who was struck off is not: a clerk reinstates.
+        """
+        return self._take(session, rows, now, verified=False)
+
+    def pre_register(self, session: Session, refusals: Sequence[Refusal], now: datetime) -> int:
+        """Keep those of these households that wait for a member's identifier alone. Returns how many wait."""
+        return registration.pre_register(session, self.vault, [
+            Newcomer(one.waiting.household_number, one.waiting.registered_on, missing=one.waiting.missing)
+            for one in refusals if one.waiting], now)
+
+    def _take(self, session: Session, rows: Sequence[Row], now: datetime, *, verified: bool) -> Stored:
+        known, stored = self._known(session, rows), Stored()
+        states = registration.states(session, [home.id for home in known.values()])
+        tables: Tables = {model: [] for model in (Household, Member, Contact)}
+        newcomers: list[Newcomer] = []
+        changed: list[UUID] = []
+        back: list[UUID] = []
         for row in rows:
             before = known.get(self._blind(row))
-            if before is not None and before.digest == row.content_digest:
-                stored.unchanged += 1
-                continue
+            returns = before is not None and states.get(before.id) == "withdrawn" and not verified
             if before is None:
-                household_id, stopped = new_id(), set[bytes]()
-                tables[Household].append(self._household(household_id, row, today))
-                tables[Registration].append(_registration(household_id, self._blind(row), row, now))
-                new.append(household_id)
+                newcomers.append(self._add(row, now, tables))
+            elif returns or before.digest != row.content_digest:
+                self._replace(session, before.id, row, now, tables)
+                (back if returns else changed).append(before.id)
             else:
-                household_id = before.id
-                stopped = self._replace(session, household_id, row, today)
-                changed.append(household_id)
-            self._people(household_id, row, stopped, now, tables)
+                stored.unchanged += 1
         for model, lines in tables.items():
             if lines:
                 session.execute(sa.insert(model), lines)
-        stored.new, stored.changed = len(new), len(changed)
-        for ids, cause in ((new, "registration"), (changed, "data_update")):
-            if ids:
-                scored = self.scorer.score(session, _homes(session, ids), cause, now)
-                stored.events += scored.events
-                stored.unscored += scored.failed
-        assigned = [event.household_id for event in stored.events if isinstance(event, IndexAssigned)]
-        session.execute(sa.update(Registration).where(Registration.household_id.in_(assigned))
-                        .values(state="scored", since=now, scored_at=now))
+        received = registration.receive(session, self.vault, newcomers, now)
+        stored.new, stored.changed = len(newcomers), len(changed) + len(back)
+        registration.come_back(session, self.vault, back, now)
+        stored.asked = len(back)
+        new = [event.household_id for event in received]
+        if verified:
+            self._score(session, new, "registration", now, stored)
+        else:
+            stored.events += received
+            self._ask(session, new, now, stored)
+        self._follow_up(session, changed, states, now, stored, verified=verified)
         return stored
+
+    def _follow_up(self, session: Session, changed: Sequence[UUID], states: Mapping[UUID, str], now: datetime,
+                   stored: Stored, *, verified: bool) -> None:
+        """What a new declaration brings about depends on where the household stands."""
+        asked = ("verifying",) if verified else registration.UNSCORED
+        stored.out = sum(states.get(one) in registration.OUT for one in changed)
+        self._ask(session, [one for one in changed if states.get(one) in asked], now, stored)
+        self._score(session, [one for one in changed if states.get(one) not in (*asked, *registration.OUT)],
+                    "data_update", now, stored)
+
+    def _ask(self, session: Session, ids: Sequence[UUID], now: datetime, stored: Stored) -> None:
+        if ids:
+            registration.verify(session, ids, now)
+            stored.asked += len(ids)
+
+    def _score(self, session: Session, ids: Sequence[UUID], cause: str, now: datetime, stored: Stored) -> None:
+        if not ids:
+            return
+        scored = self.scorer.score(session, _homes(session, ids), cause, now)
+        stored.events += scored.events
+        stored.unscored += scored.failed
+        registration.scored(session, [one.household_id for one in scored.events if isinstance(one, IndexAssigned)], now)
 
     def _blind(self, row: Row) -> bytes:
         return self.vault.blind(row.household["household_number"], "household.number")
@@ -88,7 +133,8 @@ class Intake:
     def _known(self, session: Session, rows: Sequence[Row]) -> Mapping[bytes, Household]:
         keys = {blind: self._blind(row) for row in rows
                 for blind in self.vault.blinds(row.household["household_number"], "household.number")}
-        found = session.scalars(sa.select(Household).where(Household.number_blind.in_(list(keys))))
+        found = session.scalars(sa.select(Household).where(Household.number_blind.in_(list(keys)))
+                                .order_by(Household.id).with_for_update().execution_options(populate_existing=True))
         return {keys[household.number_blind]: household for household in found}
 
     def _household(self, household_id: UUID, row: Row, today: date) -> dict[str, Any]:
@@ -103,35 +149,68 @@ class Intake:
             "facts": _facts(given), "digest": row.content_digest,
         }
 
-    def _replace(self, session: Session, household_id: UUID, row: Row, today: date) -> set[bytes]:
-        """A changed row replaces the declaration. Returns the telephones that had stopped: they stay so."""
-        stopped = set(session.scalars(sa.select(Contact.msisdn_blind).where(
-            Contact.household_id == household_id, Contact.suspended_at.is_not(None))))
-        for model in (Member, Contact):
-            session.execute(sa.delete(model).where(model.household_id == household_id))
-        values = self._household(household_id, row, today)
+    def _add(self, row: Row, now: datetime, tables: Tables) -> Newcomer:
+        household_id = new_id()
+        tables[Household].append(self._household(household_id, row, day_of(now)))
+        tables[Member] += self._members(household_id, row)
+        tables[Contact] += self._contacts(household_id, row, set(), now)
+        return Newcomer(row.household["household_number"], _registered(row), household_id)
+
+    def _replace(self, session: Session, household_id: UUID, row: Row, now: datetime, tables: Tables) -> None:
+        """A changed row replaces the declaration. Telephones that had stopped stay so.
+
+        A row that still names a number which the household has since given up is older than that change: its
+        telephones do not count.
+        """
+        self._follow_members(session, household_id, row)
+        session.execute(sa.delete(Member).where(Member.household_id == household_id))
+        tables[Member] += self._members(household_id, row)
+        contacts = session.scalars(sa.select(Contact).where(Contact.household_id == household_id)).all()
+        declared = {blind for one in row.telephones for blind in self._phone_blinds(one.telephone.msisdn)}
+        if not any(contact.ended_by and contact.msisdn_blind in declared for contact in contacts):
+            session.execute(sa.delete(Contact).where(Contact.household_id == household_id, Contact.ended_by.is_(None)))
+            stopped = {contact.msisdn_blind for contact in contacts if contact.suspended_at}
+            tables[Contact] += self._contacts(household_id, row, stopped, now)
+        values = self._household(household_id, row, day_of(now))
         session.execute(sa.update(Household).where(Household.id == household_id)
                         .values({key: value for key, value in values.items() if key != "id"}))
-        return stopped
+        session.execute(sa.update(Registration).where(Registration.household_id == household_id)
+                        .values(household_blind=values["number_blind"]))
 
-    def _people(self, household_id: UUID, row: Row, stopped: set[bytes], now: datetime, tables: Tables) -> None:
+    def _follow_members(self, session: Session, household_id: UUID, row: Row) -> None:
+        """What was found about a member, and what is still asked, goes where the member stands now."""
+        places = evidence.positions(session, [household_id])
+        moved = {}
+        for position, member in enumerate(row.household["members"], 1):
+            blinds = self.vault.blinds(member["idcs"], "member.idcs")
+            moved.update({places[household_id, blind]: position for blind in blinds if (household_id, blind) in places})
+            if len(blinds) > 1:
+                evidence.rename(session, household_id, blinds[0], blinds[1:])
+        inquiry.follow(session, household_id, moved)
+
+    def _members(self, household_id: UUID, row: Row) -> Iterator[dict[str, Any]]:
         for position, member in enumerate(row.household["members"], 1):
             member_id = new_id()
             identity = json.dumps({key: member[key] for key in IDENTITY}, ensure_ascii=False)
-            tables[Member].append({
+            yield {
                 "id": member_id, "household_id": household_id, "position": position,
                 "idcs_blind": self.vault.blind(member["idcs"], "member.idcs"),
                 "identity_sealed": self.vault.seal(identity, "member.identity", member_id),
-                "declarant": position == row.household["declarant"]})
+                "declarant": position == row.household["declarant"]}
+
+    def _contacts(self, household_id: UUID, row: Row, stopped: set[bytes], now: datetime) -> Iterator[dict[str, Any]]:
         for position, declared in enumerate(row.telephones, 1):
             msisdn, contact_id = declared.telephone.msisdn, new_id()
-            tables[Contact].append({
+            yield {
                 "id": contact_id, "household_id": household_id, "position": position,
                 "msisdn_blind": self.vault.blind(msisdn, "contact.msisdn"),
                 "msisdn_sealed": self.vault.seal(msisdn, "contact.msisdn", contact_id),
                 "kind": declared.telephone.kind, "consent": declared.consent,
                 "verified_at": datetime.combine(_registered(row), time(), UTC),
-                "suspended_at": None if stopped.isdisjoint(self.vault.blinds(msisdn, "contact.msisdn")) else now})
+                "suspended_at": None if stopped.isdisjoint(self._phone_blinds(msisdn)) else now}
+
+    def _phone_blinds(self, msisdn: str) -> list[bytes]:
+        return self.vault.blinds(msisdn, "contact.msisdn")
 
 
 def _homes(session: Session, ids: Sequence[UUID]) -> list[Household]:
@@ -139,12 +218,6 @@ def _homes(session: Session, ids: Sequence[UUID]) -> list[Household]:
     found = {home.id: home for home in session.scalars(
         sa.select(Household).where(Household.id.in_(ids)).execution_options(populate_existing=True))}
     return [found[household_id] for household_id in ids]
-
-
-def _registration(household_id: UUID, blind: bytes, row: Row, now: datetime) -> dict[str, Any]:
-    return {"id": new_id(), "household_id": household_id, "household_blind": blind, "state": "registered",
-            "number": new_number("registration", CHANCE), "since": now, "registered_on": _registered(row),
-            "missing": [], "reason": None}
 
 
 def _registered(row: Row) -> date:

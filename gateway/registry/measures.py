@@ -7,7 +7,7 @@ choice is written beside the measure. An occupation is the present one: who has 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import (
     ROUND_HALF_EVEN,
@@ -26,8 +26,9 @@ ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_
                      flags=[], traps=[InvalidOperation, DivisionByZero, Overflow])
 
 ShareDenominator = Literal["members", "aged_15"]
+Per = Literal["one", "share", "member_year"]
 Member = Mapping[str, Any]
-Measure = Callable[["Census"], Decimal]
+Count = Callable[["Census"], int]
 
 
 class CannotCompute(Exception):
@@ -38,8 +39,23 @@ class CannotCompute(Exception):
         self.reason = reason
 
 
-def measure(names: Iterable[str], facts: Mapping[str, Any], on: date, *,
-            share_denominator: ShareDenominator = "members") -> dict[str, Decimal]:
+@dataclass(frozen=True)
+class Measure:
+    """What is counted, as a whole number, and what the count is divided by.
+
+    `one`: by nothing. `share`: by all members, or by those aged 15 and over (the formula's `share_denominator`); 0
+    where the count is 0. `member_year`: the count is the centimes that the household spends a month, the value is
+    dirhams a year for each member. `reads` are the facts that it depends on; `members.…` is said of every member.
+    """
+
+    count: Count
+    per: Per
+    reads: tuple[str, ...]
+
+
+def measure(
+    names: Iterable[str], facts: Mapping[str, Any], on: date, *, share_denominator: ShareDenominator = "members"
+) -> dict[str, Decimal]:
     """Each named measure of a household (one row of an extract) as it stands on the day `on`.
 
     Shares are divided by `share_denominator`: all members, or those aged 15 and over. Raises `CannotCompute`.
@@ -88,94 +104,133 @@ class Census:
         return sum(first <= age <= last for age, _ in self.aged)
 
 
-def _measured(name: str, census: Census) -> Decimal:
+def counted(name: str, census: Census) -> int:
+    """The whole number that a measure counts, before it is divided. Raises `CannotCompute`."""
     try:
-        return MEASURES[name](census)
+        return MEASURES[name].count(census)
     except (KeyError, TypeError, ValueError, ArithmeticError):
         # The cause is not chained: its message may hold what the household declared.
         raise CannotCompute(f"{name}: cannot be read from the facts") from None
 
 
-def _has(section: str, field: str) -> Measure:
-    """1 where the household has it, or has at least one of it; else 0."""
-    return lambda census: Decimal(census.facts[section][field] > 0)
+def _measured(name: str, census: Census) -> Decimal:
+    per, count = MEASURES[name].per, counted(name, census)
+    if per == "one" or not count:
+        return Decimal(count)
+    if per == "member_year":
+        return Decimal(count * 12) / (100 * census.size)
+    return Decimal(count) / (census.size if census.share_denominator == "members" else census.count(15))
+
+
+def _has(section: str, *fields: str) -> Measure:
+    """1 where the household has it, or has at least one of it; else 0. Of several fields, any of them."""
+    return Measure(
+        lambda census: int(max(census.facts[section][field] > 0 for field in fields)),
+        "one",
+        tuple(f"{section}.{field}" for field in fields),
+    )
 
 
 def _number(section: str, field: str) -> Measure:
-    return lambda census: Decimal(int(census.facts[section][field]))
+    return Measure(lambda census: int(census.facts[section][field]), "one", (f"{section}.{field}",))
+
+
+def _rank(section: str, field: str, *values: str) -> Measure:
+    """The place of the household's kind among `values`, from 0: a formula gives points by such places."""
+    return Measure(lambda census: values.index(census.facts[section][field]), "one", (f"{section}.{field}",))
 
 
 def _head(field: str, *values: str) -> Measure:
     """1 where the head's `field` is one of `values`; else 0."""
-    return lambda census: Decimal(census.head[1][field] in values)
+    return Measure(lambda census: int(census.head[1][field] in values), "one", ("members.relation", f"members.{field}"))
 
 
 def _anyone(field: str, *values: str) -> Measure:
-    return lambda census: Decimal(any(member[field] in values for _, member in census.aged))
+    return Measure(
+        lambda census: int(any(member[field] in values for _, member in census.aged)), "one", (f"members.{field}",)
+    )
+
+
+def _aged(first: int, last: int = 200) -> Measure:
+    """Members from `first` to `last` years old."""
+    return Measure(lambda census: census.count(first, last), "one", ("members.birth_date",))
+
+
+def _members_with(field: str, *values: str | bool, first: int = 0, last: int = 200) -> Measure:
+    """Members from `first` to `last` years old whose `field` is one of `values`."""
+    return Measure(
+        lambda census: sum(first <= age <= last and member[field] in values for age, member in census.aged),
+        "one",
+        ("members.birth_date", f"members.{field}"),
+    )
 
 
 def _share(field: str, *values: str | bool) -> Measure:
     """Members aged 15 and over whose `field` is one of `values`, over all members; 0 where there are none."""
-    def share(census: Census) -> Decimal:
-        having = sum(age >= 15 and member[field] in values for age, member in census.aged)
-        over = census.size if census.share_denominator == "members" else census.count(15)
-        return Decimal(having) / over if having else Decimal(0)
-    return share
-
-
-def _pupils(schooling: str) -> Measure:
-    """Children of 6 to 14 years in this kind of school."""
-    return lambda census: Decimal(sum(6 <= age <= 14 and member["schooling"] == schooling
-                                      for age, member in census.aged))
+    return replace(_members_with(field, *values, first=15), per="share")
 
 
 def _yearly_per_member(field: str) -> Measure:
     """Dirhams a year for each member, from the dirhams that the household spends a month."""
-    def yearly(census: Census) -> Decimal:
+
+    def centimes(census: Census) -> int:
         monthly = census.facts["spending"][field]
         if not isinstance(monthly, str):
             raise TypeError("an amount is decimal text")
-        return Decimal(monthly) * 12 / census.size
-    return yearly
+        with localcontext(ARITHMETIC):
+            hundredfold = Decimal(monthly) * 100
+            if hundredfold % 1:
+                raise ValueError("an amount has whole centimes")
+            return int(hundredfold)
+
+    return Measure(centimes, "member_year", (f"spending.{field}",))
 
 
-def _single_or_childless_couple(census: Census) -> Decimal:
+def _single_or_childless_couple(census: Census) -> int:
     """One person, or exactly a head and a spouse."""
     relations = sorted(member["relation"] for _, member in census.aged)
-    return Decimal(census.size == 1 or relations == ["head", "spouse"])
+    return int(census.size == 1 or relations == ["head", "spouse"])
 
 
 def _persons_per_room(more_than: int, at_most: int) -> Measure:
     """1 where more than `more_than` and at most `at_most` persons share a room; else 0."""
-    def shared(census: Census) -> Decimal:
+
+    def shared(census: Census) -> int:
         rooms = census.facts["dwelling"]["rooms"]
-        return Decimal(more_than * rooms < census.size <= at_most * rooms)
-    return shared
+        return int(more_than * rooms < census.size <= at_most * rooms)
+
+    return Measure(shared, "one", ("members", "dwelling.rooms"))
 
 
+def _durable(census: Census) -> int:
+    return int(census.facts["dwelling"]["type"] in ("villa", "apartment", "traditional_house", "rural_house_stone"))
+
+
+# The order is a storage format (the packed counts of gateway.registry.vector): new measures come last, and none is
+# ever moved or taken out. Those that read optional facts of the extract cannot be counted where these are missing.
 MEASURES: dict[str, Measure] = {
-    "single_or_childless_couple": _single_or_childless_couple,
-    "several_family_nuclei": lambda census: Decimal(census.facts["dwelling"]["family_nuclei"] > 1),
-    "household_size": lambda census: Decimal(census.size),
-    "household_size_squared": lambda census: Decimal(census.size) ** 2,
-    "members_aged_19_to_29": lambda census: Decimal(census.count(19, 29)),
-    "members_aged_30_to_59": lambda census: Decimal(census.count(30, 59)),
-    "members_aged_60_and_over": lambda census: Decimal(census.count(60)),
-    "children_in_private_school": _pupils("private"),
-    "children_in_public_school": _pupils("public"),
+    "single_or_childless_couple": Measure(_single_or_childless_couple, "one", ("members", "members.relation")),
+    "several_family_nuclei": Measure(
+        lambda census: int(census.facts["dwelling"]["family_nuclei"] > 1), "one", ("dwelling.family_nuclei",)
+    ),
+    "household_size": Measure(lambda census: census.size, "one", ("members",)),
+    "household_size_squared": Measure(lambda census: census.size**2, "one", ("members",)),
+    "members_aged_19_to_29": _aged(19, 29),
+    "members_aged_30_to_59": _aged(30, 59),
+    "members_aged_60_and_over": _aged(60),
+    "children_in_private_school": _members_with("schooling", "private", first=6, last=14),
+    "children_in_public_school": _members_with("schooling", "public", first=6, last=14),
     # RAMED became AMO-Tadamon in December 2022: a member of either has no other cover.
     "member_with_other_health_cover": _anyone("health_cover", "other"),
 
     # The two are exclusive: "at most 3" is said of those whom "at most 2" does not count.
     "at_most_two_persons_per_room": _persons_per_room(0, 2),
     "two_to_three_persons_per_room": _persons_per_room(2, 3),
-    "durable_dwelling": lambda census: Decimal(
-        census.facts["dwelling"]["type"] in ("villa", "apartment", "traditional_house", "rural_house_stone")),
+    "durable_dwelling": Measure(_durable, "one", ("dwelling.type",)),
     "bath_or_shower": _has("dwelling", "bath_or_shower"),
     "own_electricity_meter": _has("dwelling", "own_electricity_meter"),
-
-    "head_age": lambda census: Decimal(census.head[0]),
-    "head_age_squared": lambda census: Decimal(census.head[0]) ** 2,
+    "head_age": Measure(lambda census: census.head[0], "one", ("members.relation", "members.birth_date")),
+    "head_age_squared": Measure(lambda census: census.head[0] ** 2, "one", ("members.relation", "members.birth_date")),
     # The highest level reached is exactly this one: who went on to secondary school is not "basic".
     "head_with_basic_education": _head("education", "basic"),
     "head_with_higher_education": _head("education", "higher"),
@@ -218,4 +273,17 @@ MEASURES: dict[str, Measure] = {
     # The month is the mean of the last three bills already: the extract gives it so.
     "yearly_water_electricity_per_member": _yearly_per_member("water_electricity"),
     "yearly_phone_internet_per_member": _yearly_per_member("phone_internet"),
+
+    # Of the poverty scorecard of 2013. Who works is whoever is employed, with pay or in the family, as HCP counts it.
+    "members_of_10_unable_to_read_and_write": _members_with("literate", False, first=10),
+    "members_working": _members_with(
+        "activity", "employee", "public_employee", "self_employed", "employer", "family_worker"
+    ),
+    "rooms": _number("dwelling", "rooms"),
+    "wash_basin": _has("equipment", "wash_basin"),
+    "washing_machine": _has("equipment", "washing_machine"),
+    "refrigerator": _has("equipment", "refrigerator"),
+    "bicycle_motorcycle_or_car": _has("equipment", "bicycles", "motorcycles", "cars"),
+    "stove": _rank("equipment", "stove", "none", "bread", "stand_alone", "both", "combo"),
+    "television": _rank("equipment", "television", "none", "black_white", "colour", "colour_dish"),
 }

@@ -15,9 +15,10 @@ from stdnum import damm
 
 Kind = Literal["message", "review", "complaint", "letter", "registration", "update"]
 
-FIRST_DIGIT: dict[Kind, str] = {"message": "1", "review": "2", "complaint": "3", "letter": "4", "registration": "5",
-                                "update": "6"}
-KIND_OF: dict[str, Kind] = {digit: kind for kind, digit in FIRST_DIGIT.items()}
+# Every household of the country gets a registration number: one first digit would not hold them.
+FIRST_DIGITS: dict[Kind, str] = {"message": "1", "review": "2", "complaint": "3", "letter": "4", "update": "6",
+                                 "registration": "5789"}
+KIND_OF: dict[str, Kind] = {digit: kind for kind, digits in FIRST_DIGITS.items() for digit in digits}
 # A run of three is miscounted by ear; 786 and 666 are read as signs (MOSIP's id generator bans both).
 AWKWARD = re.compile(r"([0-9])\1\1|786|666")
 
@@ -31,7 +32,7 @@ FOLDED: dict[int, str | None] = {**_TYPED, **dict.fromkeys(map(ord, _BETWEEN))}
 def new_number(kind: Kind, rng: Random) -> str:
     """A number that no one has: the caller keeps it unique. `rng` is a `random.SystemRandom` but in tests."""
     while True:
-        digits = f"{FIRST_DIGIT[kind]}{rng.randrange(10 ** 7):07}"
+        digits = f"{rng.choice(FIRST_DIGITS[kind])}{rng.randrange(10 ** 7):07}"
         number = digits + str(damm.calc_check_digit(digits))
         if not AWKWARD.search(number):
             return number

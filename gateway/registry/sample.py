@@ -7,7 +7,7 @@ as they do in the census (HCP, RGPH 2024), so that indexes fall on both sides of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import cycle
@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Literal
 from stdnum import verhoeff
 
 from gateway.registry.communes import Commune, communes
+from gateway.registry.extract import Row, field_schema, read
+from gateway.registry.inquiry import PARTNERS
 
 Area = Literal["urban", "rural"]
 Sex = Literal["female", "male"]
@@ -157,6 +159,52 @@ def write_sample(out: BinaryIO, households: int, seed: int, today: date) -> Coun
             out.write(SPOILED[kind](victim, today))
     return Counts(households, households + bad, bad, reached["mobile"] + reached["shared"],
                   reached["landline"], reached["withheld"], reached["none"])
+
+
+def write_answers(out: BinaryIO, extract: BinaryIO, seed: int, today: date, share_corrected: float = 0.05) -> int:
+    """Write what every partner body might answer about the good rows of an invented extract. Returns how many.
+
+    Some answers in a hundred are `unknown`, `share_corrected` of them corrections. The same seed gives the same bytes.
+    """
+    rng = Random(seed)  # noqa: S311 - invented answers, not secrets
+    written = 0
+    for row in read(extract, today):
+        if not isinstance(row, Row):
+            continue
+        for partner, item, member in _questions(row.household):
+            declared = (member or row.household[item.partition(".")[0]])[item.partition(".")[2]]
+            drawn, written = rng.random(), written + 1
+            answer: Json = {"partner": partner, "household_number": row.household["household_number"], "item": item}
+            if member:
+                answer["idcs"] = member["idcs"]
+            if drawn < share_corrected:
+                answer |= {"outcome": "corrected", "value": _otherwise(item, declared, rng)}
+            else:
+                answer["outcome"] = "unknown" if drawn > 0.98 else "confirmed"
+            out.write(_line(answer | {"answered_on": str(today), "reference": f"{partner[:3].upper()}-{written}"}))
+    return written
+
+
+def _questions(household: Json) -> Iterator[tuple[str, str, Json | None]]:
+    """Body, item and member, as `inquiry` asks."""
+    for partner, items in PARTNERS.items():
+        for item in items:
+            for member in household["members"] if item.startswith("members.") else (None,):
+                yield partner, item, member
+
+
+def _otherwise(item: str, declared: Any, rng: Random) -> Any:
+    """Another value of its kind."""
+    if isinstance(declared, bool):
+        return not declared
+    if isinstance(declared, int):
+        return declared + 1
+    if item.startswith("spending."):
+        return f"{float(declared) * rng.uniform(1.1, 2) + 10:.2f}"
+    if item.endswith("birth_date"):
+        return str(date.fromisoformat(declared) - timedelta(days=rng.randint(1, 400)))
+    return rng.choice([value for value in field_schema(item.replace("members.", "members.1."))["enum"]
+                       if value != declared])
 
 
 def _line(household: Json) -> bytes:

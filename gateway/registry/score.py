@@ -19,6 +19,8 @@ from gateway.db import JSON, Base, Exact, UtcDateTime, insert_new, new_id
 
 # Why a score was computed.
 CAUSES = ("registration", "partner_correction", "data_update", "review", "formula_change", "yearly_verification")
+# The lock of PostgreSQL under which scores move.
+MOVING = 2_21_582
 
 
 class FormulaVersion(Base):
@@ -103,7 +105,8 @@ class Measured(Base):
 
 
 class ProgrammeDecision(Base):
-    """How a programme judged a household at one score. A new row only when the judgement or its limit changed.
+    """How a programme judged the index of a score and the facts of a snapshot. A new row only when the judgement,
+    its limit or its reasons changed.
 
     `threshold_since` and `programme_digest` are the versions it was judged with; reasons are codes.
     """
@@ -113,6 +116,7 @@ class ProgrammeDecision(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     household_id: Mapped[UUID] = mapped_column(index=True)
     score_id: Mapped[UUID]
+    snapshot_id: Mapped[UUID]
     programme: Mapped[str] = mapped_column(sa.String(40))
     programme_digest: Mapped[str] = mapped_column(sa.String(64))
     threshold: Mapped[Decimal | None] = mapped_column(Exact)
@@ -128,10 +132,19 @@ class ProgrammeDecision(Base):
 class Notification(Base):
     """The day a household was told a score, and the proof. The 60 days of a review run from it.
 
-    `proof` is `receipt` (the operator's delivery receipt) or `posting` (the post's record).
+    `proof` is `receipt` (the operator's delivery receipt) or `posting` (the post's record). `reminded_at` is when the
+    end of the sixty days came near: the household was reminded, unless it had asked already or has another index.
     """
 
     __tablename__ = "notification"
+    __table_args__ = (
+        sa.Index(
+            "ix_notification_to_remind",
+            "notified_on",
+            postgresql_where=sa.text("reminded_at IS NULL"),
+            sqlite_where=sa.text("reminded_at IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
@@ -159,6 +172,16 @@ class PendingEvent(Base):
     household_id: Mapped[UUID]
     subject_id: Mapped[UUID]
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def hold(session: Session, *, alone: bool = False) -> None:
+    """Until the transaction ends no whole-registry run moves a score; with `alone`, which is that run, nobody does.
+
+    So no score is made after one that is just being replaced. SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        take = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
+        session.execute(sa.select(take(MOVING)))
 
 
 def latest(session: Session, household_id: UUID) -> IndexScore | None:

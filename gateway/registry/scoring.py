@@ -1,12 +1,12 @@
 """Scoring: households get the index that their evidence makes, and each programme's decision on it.
 
 The one path by which an index comes to be, whatever moved it: a registration, a partner, an update, a review. What
-changes neither the index nor a decision leaves the former score, and the clock of its review, as they are.
+does not change the index leaves its score, and the clock of its review, as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import Base, insert_new, new_id
-from gateway.registry import evidence, index, score, vector
+from gateway.registry import evidence, index, registration, score, vector
 from gateway.registry.clock import day_of
 from gateway.registry.events import DecisionChanged, Event, IndexAssigned, IndexChanged
 from gateway.registry.evidence import Evidence
 from gateway.registry.household import Household
 from gateway.registry.index import CannotCompute, Contribution, Formula
-from gateway.registry.programme import Decision, Programme, decide
+from gateway.registry.programme import Decision, Programme, decide_all
 from gateway.registry.score import (
     CurrentScore,
     FormulaVersion,
@@ -64,11 +64,15 @@ class Scorer:
         """Score these households again. `on` is the day on which ages are counted: that of the former snapshot if
         not given, or the day of registration.
 
-        A yearly verification makes a new score even where nothing moved.
+        A yearly verification makes a new score even where nothing moved. Who was struck off or has withdrawn is
+        passed over.
         """
+        score.hold(session)
         remember(session, self.formula, now)
         ids = [home.id for home in homes]
         session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id).with_for_update())
+        out = registration.standing_out(session, ids)
+        homes = [home for home in homes if home.id not in out]
         before = _Before.of(session, ids)
         batch = _Batch(now)
         for home_id, found in evidence.effective(session, homes).items():
@@ -84,19 +88,29 @@ class Scorer:
         except CannotCompute as error:
             batch.failed(home.id, found, on, cause, previous, self.formula, str(error))
             return
-        decided = [decide(programme, result.value, found.facts, day_of(batch.now)) for programme in self.programmes]
+        decided = decide_all(self.programmes, result.value, found.facts, day_of(batch.now))
         moved = [decision for decision in decided if before.differs(home.id, decision)]
-        same = previous is not None and previous.value == result.value
-        if same and not moved and cause != "yearly_verification":
+        if previous is not None and previous.value == result.value and cause != "yearly_verification":
+            self._stands(batch, home.id, previous, found, on, moved, before)
             return
-        score_id = batch.succeeded(home.id, found, on, cause, previous, self.formula, result, moved)
+        snapshot_id = batch.measured_anew(home.id, found, on)
+        score_id = batch.succeeded(home.id, snapshot_id, cause, previous, self.formula, result)
+        rows = batch.judged(home.id, score_id, snapshot_id, moved)
         if previous is None:
             batch.events.append(IndexAssigned(home.id, score_id))
-        elif same and cause != "yearly_verification":
-            batch.events.append(DecisionChanged(home.id, score_id, tuple(
-                row["id"] for row in batch.decisions if row["score_id"] == score_id)))
-        else:
-            batch.events.append(IndexChanged(home.id, score_id, previous.id, cause))
+            return
+        batch.events.append(IndexChanged(home.id, score_id, previous.id, cause))
+        batch.tell(home.id, score_id, [row for row in rows if before.judges_otherwise(row, moved_index=True)])
+
+    def _stands(self, batch: _Batch, household_id: UUID, previous: IndexScore, found: Evidence, on: date,
+                moved: Sequence[Decision], before: _Before) -> None:
+        """The index is what it was: its score and the clock of its review stand, whatever it is made of by now."""
+        if not moved and before.taken[household_id].facts == found.facts:
+            return
+        snapshot_id = batch.measured_anew(household_id, found, on)
+        batch.current(household_id, previous.id, snapshot_id, previous.value)
+        rows = batch.judged(household_id, previous.id, snapshot_id, moved)
+        batch.tell(household_id, previous.id, [row for row in rows if before.judges_otherwise(row)])
 
 
 def remember(session: Session, formula: Formula, now: datetime) -> None:
@@ -139,24 +153,35 @@ class _Before:
     """What counted for some households before."""
 
     scores: dict[UUID, IndexScore]
-    days: dict[UUID, date]
+    taken: dict[UUID, Snapshot]
     decisions: dict[UUID, dict[str, ProgrammeDecision]]
 
     @classmethod
     def of(cls, session: Session, ids: Iterable[UUID]) -> _Before:
         scores = score.currents(session, ids)
-        days = {home: day for home, day in session.execute(sa.select(CurrentScore.id, Snapshot.taken_on).join(
-            Snapshot, Snapshot.id == CurrentScore.snapshot_id).where(CurrentScore.id.in_(list(scores))))}
+        taken = {found.household_id: found for found in session.scalars(sa.select(Snapshot).join(
+            CurrentScore, CurrentScore.snapshot_id == Snapshot.id).where(CurrentScore.id.in_(list(scores))))}
         judged = score.decisions(session, list(scores))
-        return cls(scores, days, {home: {row.programme: row for row in rows} for home, rows in judged.items()})
+        return cls(scores, taken, {home: {row.programme: row for row in rows} for home, rows in judged.items()})
 
     def taken_on(self, household_id: UUID) -> date | None:
-        return self.days.get(household_id)
+        return self.taken[household_id].taken_on if household_id in self.taken else None
 
     def differs(self, household_id: UUID, decision: Decision) -> bool:
-        former = self.decisions.get(household_id, {}).get(decision.programme)
-        return former is None or (former.below, former.eligible, former.threshold, former.reasons) != (
-            decision.below, decision.eligible, decision.threshold, decision.as_codes())
+        return differs(self.decisions.get(household_id, {}).get(decision.programme), decision)
+
+    def judges_otherwise(self, row: Mapping[str, Any], *, moved_index: bool = False) -> bool:
+        """Whether the household has to hear of it. Where the index moved, its notice tells the side of the limit."""
+        former = self.decisions.get(row["household_id"], {}).get(row["programme"])
+        if former is None or former.eligible == row["eligible"]:
+            return False
+        return not moved_index or former.below == row["below"]
+
+
+def differs(former: Any, decision: Decision) -> bool:
+    """Whether the judgement or its limit is another than before."""
+    return former is None or (former.below, former.eligible, former.threshold, former.reasons) != (
+        decision.below, decision.eligible, decision.threshold, decision.as_codes())
 
 
 class _Batch:
@@ -167,6 +192,7 @@ class _Batch:
         self.snapshots: list[dict[str, Any]] = []
         self.scores: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
+        self.currents: list[dict[str, Any]] = []
         self.measured: list[dict[str, Any]] = []
         self.events: list[Event] = []
 
@@ -176,28 +202,44 @@ class _Batch:
         self._score(household_id, self._snapshot(household_id, found, on), cause, previous, formula,
                     contributions=b"", value=None, displayed=None, failure=why[:200])
 
-    def succeeded(self, household_id: UUID, found: Evidence, on: date, cause: str, previous: IndexScore | None,
-                  formula: Formula, result: index.Index, moved: Sequence[Decision]) -> UUID:
-        """Returns the score's id."""
+    def measured_anew(self, household_id: UUID, found: Evidence, on: date) -> UUID:
+        """A snapshot that counts from now on. Returns its id."""
         snapshot_id = self._snapshot(household_id, found, on)
+        self.measured.append({"id": household_id, "snapshot_id": snapshot_id,
+                              "area": AREAS.index(found.facts["area"]), "region": found.facts["region"],
+                              "counts": vector.pack(found.facts, on)})
+        return snapshot_id
+
+    def succeeded(self, household_id: UUID, snapshot_id: UUID, cause: str, previous: IndexScore | None,
+                  formula: Formula, result: index.Index) -> UUID:
+        """Returns the score's id."""
         score_id = self._score(household_id, snapshot_id, cause, previous, formula, value=result.value,
                                contributions=index.pack(result.contributions),
                                displayed=formula.displayed(result.value), failure=None)
-        self.decisions += [decision_row(household_id, score_id, decision, self.now) for decision in moved]
-        self.measured.append({"id": household_id, "snapshot_id": snapshot_id,
-                              "area": AREAS.index(result.area), "region": result.region,
-                              "counts": vector.pack(found.facts, on)})
+        self.current(household_id, score_id, snapshot_id, result.value)
         return score_id
 
+    def current(self, household_id: UUID, score_id: UUID, snapshot_id: UUID, value: Decimal | None) -> None:
+        """From now on this score counts, and this snapshot."""
+        self.currents.append({"id": household_id, "score_id": score_id, "snapshot_id": snapshot_id, "value": value})
+
+    def judged(self, household_id: UUID, score_id: UUID, snapshot_id: UUID, decided: Sequence[Decision]
+               ) -> list[dict[str, Any]]:
+        """Returns the rows of these decisions."""
+        rows = [decision_row(household_id, score_id, snapshot_id, decision, self.now) for decision in decided]
+        self.decisions += rows
+        return rows
+
+    def tell(self, household_id: UUID, score_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self.events.append(DecisionChanged(household_id, score_id, tuple(row["id"] for row in rows)))
+
     def write(self, session: Session) -> list[Event]:
-        counted = [row for row in self.scores if row["value"] is not None]
-        current = [{"id": row["household_id"], "score_id": row["id"], "snapshot_id": row["snapshot_id"],
-                    "value": row["value"]} for row in counted]
         for moving in (CurrentScore, Measured):
-            session.execute(sa.delete(moving).where(moving.__table__.c.id.in_([row["id"] for row in current])))
+            session.execute(sa.delete(moving).where(moving.__table__.c.id.in_([row["id"] for row in self.currents])))
         tables: Sequence[tuple[type[Base], list[dict[str, Any]]]] = (
             (Snapshot, self.snapshots), (IndexScore, self.scores), (ProgrammeDecision, self.decisions),
-            (CurrentScore, current), (Measured, self.measured))
+            (CurrentScore, self.currents), (Measured, self.measured))
         for model, rows in tables:
             if rows:
                 session.execute(sa.insert(model), rows)
@@ -218,9 +260,11 @@ class _Batch:
         return score_id
 
 
-def decision_row(household_id: UUID, score_id: UUID, decision: Decision, now: datetime) -> dict[str, Any]:
+def decision_row(household_id: UUID, score_id: UUID, snapshot_id: UUID, decision: Decision, now: datetime
+                 ) -> dict[str, Any]:
     """A decision as a row of `programme_decision`."""
-    return {"id": new_id(), "household_id": household_id, "score_id": score_id, "programme": decision.programme,
+    return {"id": new_id(), "household_id": household_id, "score_id": score_id, "snapshot_id": snapshot_id,
+            "programme": decision.programme,
             "programme_digest": decision.digest, "threshold": decision.threshold,
             "threshold_since": decision.since, "comparator": decision.comparator, "below": decision.below,
             "eligible": decision.eligible, "reasons": decision.as_codes(), "decided_on": day_of(now),

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from gateway.dialogue.acts import Performer, Telephone
+from gateway.dialogue.acts import COARSE, Performer, Telephone
 from gateway.dialogue.engine import Effect
 from gateway.dialogue.household import EFFECTS
 from gateway.outbox import Message
+from gateway.registry import audit, complaint, review
+from gateway.registry.audit import AuditEntry
 from gateway.registry.complaint import A_DAY_AT_MOST, Complaint
 from gateway.registry.review import Review
 from gateway.registry.score import CurrentScore, IndexScore
@@ -206,3 +208,18 @@ def test_who_performs_shows_no_number(runtime):
     with runtime.database.read() as session:
         assert PHONE not in repr(performer(runtime, session, PHONE, "a call"))
     assert "407193" not in repr(Effect("check_pin", "407193", "a household"))
+
+
+def test_whoever_sees_an_index_is_recorded_without_a_number_or_a_name(runtime, proof):
+    act(runtime, "show_index", proof=proof)
+    (score,) = rows(runtime, IndexScore)
+    (seen,) = [entry for entry in rows(runtime, AuditEntry) if entry.act == "index.seen"]
+    assert (seen.by, seen.subject, seen.detail, seen.why) == ("household", str(score.id), {"channel": "ussd"}, None)
+    assert seen.household_blind not in (None, UUID(proof).bytes)
+    assert audit.verify(runtime.database, runtime.vault) == []
+
+
+def test_every_state_of_a_request_has_a_coarse_word_that_the_telephone_says(runtime):
+    for kind, transitions in (("complaint", complaint.TRANSITIONS), ("review", review.TRANSITIONS)):
+        assert COARSE[kind].keys() == transitions.keys()
+        assert set(COARSE[kind].values()) <= {"received", "in_progress", "answered", "withdrawn"}

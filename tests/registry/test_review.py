@@ -39,7 +39,7 @@ def at_midnight_after(day: date) -> datetime:
 
 def ask(runtime, at=None, home=None, **more) -> Window | ReviewAsked:
     with runtime.database.write() as session:
-        return review.ask(session, (home or homes(runtime)[0]).id, **{
+        return review.ask(session, runtime.vault, (home or homes(runtime)[0]).id, **{
             "channel": "ussd", "asked_by": uuid4().hex, "answer_within": timedelta(days=30),
             "now": at or runtime.clock(), **more})
 
@@ -91,7 +91,7 @@ def test_a_review_is_asked_with_a_number_and_a_day_of_answer(house):
     assert (kind_of(asked.number), asked.answer_by) == ("review", date(2026, 12, 23))
     kept, = rows(house, Review)
     assert (kept.id, kept.number, kept.state, kept.channel, kept.asked_at) == (
-        asked.review_id, asked.number, "asked", "ussd", NOON)
+        asked.review_id, asked.number, "acknowledged", "ussd", NOON)
 
 
 def test_asked_twice_gives_the_first_number_even_when_it_is_late(house):

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.outbox import Message
 from gateway.registry.household import Contact
+from gateway.tellings import OF_A_SCORE
 from gateway.web.sms import ANSWERS_A_DAY, STOP
 from tests.conftest import SETTINGS, a_row, open_house, register
 from tests.web.desk import PHONE, TOKEN, client, contents, rows, signed
@@ -56,7 +57,7 @@ def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(
     assert stopped(runtime) == [False]
     register(runtime, a_row())
     told = [(message.medium, message.state) for message in sorted(rows(runtime, Message), key=lambda one: one.id)
-            if message.notice == "index_assigned"]
+            if message.notice in OF_A_SCORE]
     # What was not told by text goes by letter; what is no longer true is not told at all.
     assert told == [("sms", "failed"), ("letter", "cancelled"), ("letter", "cancelled"), ("sms", "created")]
 

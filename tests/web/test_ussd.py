@@ -17,7 +17,6 @@ from gateway import logs
 from gateway.dialogue.access import Lock
 from gateway.outbox import Message
 from gateway.registry.complaint import Complaint
-from gateway.registry.index import displayed
 from gateway.registry.numbers import kind_of
 from gateway.registry.review import Review
 from gateway.registry.score import IndexScore
@@ -145,7 +144,7 @@ def test_a_caller_walks_through_everything(runtime, web, locale):
     while "98" in shown[-1]:
         shown.append(handset.type("98"))
     score, = rows(runtime, IndexScore)
-    assert INDEX.findall("".join(shown)) == [displayed(score.value).replace(".", ",")]
+    assert INDEX.findall("".join(shown)) == [f"{score.displayed:.7f}".replace(".", ",")]
     assert "21/01/2027" in "".join(shown)
     shown.append(handset.type("1"))
     assert "21/01/2027" in shown[-1]

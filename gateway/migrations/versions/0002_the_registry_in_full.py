@@ -77,9 +77,11 @@ def upgrade() -> None:
         sa.Column("declared_on", sa.Date(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("round_on", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_household")),
         sa.UniqueConstraint("number_blind", name=op.f("uq_household_number_blind")),
     )
+    op.create_index(op.f("ix_household_round_on"), "household", ["round_on"], unique=False)
     op.create_table(
         "index_score",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -128,6 +130,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("score_id", sa.Uuid(), nullable=False),
+        sa.Column("snapshot_id", sa.Uuid(), nullable=False),
         sa.Column("programme", sa.String(length=40), nullable=False),
         sa.Column("programme_digest", sa.String(length=64), nullable=False),
         sa.Column("threshold", Exact(), nullable=True),
@@ -158,15 +161,18 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("since", UtcDateTime(), nullable=False),
         sa.Column("channel", sa.String(length=8), nullable=False),
-        sa.Column("msisdn_blind", sa.LargeBinary(), nullable=False),
+        sa.Column("msisdn_blind", sa.LargeBinary(), nullable=True),
         sa.Column("asked_by", sa.String(length=120), nullable=False),
         sa.Column("received_at", UtcDateTime(), nullable=False),
         sa.Column("acknowledged_at", UtcDateTime(), nullable=True),
         sa.Column("first_action_by", UtcDateTime(), nullable=False),
+        sa.Column("first_action_at", UtcDateTime(), nullable=True),
         sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("look_at", UtcDateTime(), nullable=True),
         sa.Column("assigned_to", sa.String(length=80), nullable=True),
         sa.Column("text_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("hold_until", sa.Date(), nullable=True),
+        sa.Column("hold_reason", sa.String(length=24), nullable=True),
         sa.Column("resolution", sa.String(length=24), nullable=True),
         sa.Column("answer_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("resolved_at", UtcDateTime(), nullable=True),
@@ -181,6 +187,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_complaint_number")),
     )
     op.create_index(op.f("ix_complaint_household_id"), "complaint", ["household_id"], unique=False)
+    op.create_index(op.f("ix_complaint_look_at"), "complaint", ["look_at"], unique=False)
     op.create_index(op.f("ix_complaint_msisdn_blind"), "complaint", ["msisdn_blind"], unique=False)
     op.create_index(op.f("ix_complaint_state"), "complaint", ["state"], unique=False)
     op.create_table(
@@ -194,6 +201,7 @@ def upgrade() -> None:
         sa.Column("consent", sa.Boolean(), nullable=False),
         sa.Column("verified_at", UtcDateTime(), nullable=True),
         sa.Column("suspended_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_by", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_contact_household_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact")),
     )
@@ -260,6 +268,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_data_update_household_id"), "data_update", ["household_id"], unique=False)
     op.create_index(op.f("ix_data_update_state"), "data_update", ["state"], unique=False)
     op.create_index(op.f("ix_data_update_value_blind"), "data_update", ["value_blind"], unique=False)
+    op.create_index(
+        "ix_data_update_waiting",
+        "data_update",
+        ["household_id"],
+        unique=True,
+        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("state = 'waiting'"),
+    )
     op.create_table(
         "finding",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -271,12 +287,20 @@ def upgrade() -> None:
         sa.Column("value", JSON, nullable=False),
         sa.Column("answered_on", sa.Date(), nullable=False),
         sa.Column("reference", sa.String(length=80), nullable=False),
+        sa.Column("said", sa.String(length=64), nullable=False),
         sa.Column("received_at", UtcDateTime(), nullable=False),
         sa.Column("contested_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_finding_household_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_finding")),
         sa.UniqueConstraint(
-            "household_id", "partner", "item", "member_blind", "answered_on", "reference", name="uq_finding_answer"
+            "household_id",
+            "partner",
+            "item",
+            "member_blind",
+            "answered_on",
+            "reference",
+            "said",
+            name="uq_finding_answer",
         ),
     )
     op.create_index(op.f("ix_finding_household_id"), "finding", ["household_id"], unique=False)
@@ -291,6 +315,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_inquiry_household_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inquiry")),
     )
+    op.create_index(op.f("ix_inquiry_answered_at"), "inquiry", ["answered_at"], unique=False)
     op.create_index(op.f("ix_inquiry_household_id"), "inquiry", ["household_id"], unique=False)
     op.create_index(
         "ix_inquiry_open",
@@ -350,6 +375,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'created'"),
         sqlite_where=sa.text("state = 'created'"),
     )
+    op.create_index(op.f("ix_message_household_id"), "message", ["household_id"], unique=False)
     op.create_index(
         "ix_message_open",
         "message",
@@ -377,6 +403,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("score_id", name=op.f("uq_notification_score_id")),
     )
     op.create_index(op.f("ix_notification_household_id"), "notification", ["household_id"], unique=False)
+    op.create_index(
+        "ix_notification_to_remind",
+        "notification",
+        ["notified_on"],
+        unique=False,
+        postgresql_where=sa.text("reminded_at IS NULL"),
+        sqlite_where=sa.text("reminded_at IS NULL"),
+    )
     op.create_table(
         "registration",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -385,6 +419,8 @@ def upgrade() -> None:
         sa.Column("number", sa.String(length=9), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("pre_registered_at", UtcDateTime(), nullable=True),
+        sa.Column("received_at", UtcDateTime(), nullable=True),
         sa.Column("registered_on", sa.Date(), nullable=False),
         sa.Column("missing", JSON, nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=True),
@@ -406,12 +442,16 @@ def upgrade() -> None:
         sa.Column("score_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.String(length=9), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.Column("channel", sa.String(length=8), nullable=False),
         sa.Column("asked_by", sa.String(length=64), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("answer_by", sa.Date(), nullable=False),
+        sa.Column("promised_by", sa.Date(), nullable=False),
+        sa.Column("watch_on", sa.Date(), nullable=True),
         sa.Column("items", JSON, nullable=False),
         sa.Column("assigned_to", sa.String(length=80), nullable=True),
+        sa.Column("needs", sa.String(length=24), nullable=True),
         sa.Column("needed_by", sa.Date(), nullable=True),
         sa.Column("outcome", sa.String(length=12), nullable=True),
         sa.Column("reason", sa.String(length=40), nullable=True),
@@ -437,6 +477,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_review_score_id"), "review", ["score_id"], unique=False)
     op.create_index(op.f("ix_review_state"), "review", ["state"], unique=False)
+    op.create_index(op.f("ix_review_watch_on"), "review", ["watch_on"], unique=False)
     op.create_table(
         "snapshot",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -505,6 +546,7 @@ def downgrade() -> None:
     op.drop_table("attempt")
     op.drop_index(op.f("ix_snapshot_household_id"), table_name="snapshot")
     op.drop_table("snapshot")
+    op.drop_index(op.f("ix_review_watch_on"), table_name="review")
     op.drop_index(op.f("ix_review_state"), table_name="review")
     op.drop_index(op.f("ix_review_score_id"), table_name="review")
     op.drop_index(
@@ -518,6 +560,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_registration_state"), table_name="registration")
     op.drop_index(op.f("ix_registration_registered_on"), table_name="registration")
     op.drop_table("registration")
+    op.drop_index(
+        "ix_notification_to_remind",
+        table_name="notification",
+        postgresql_where=sa.text("reminded_at IS NULL"),
+        sqlite_where=sa.text("reminded_at IS NULL"),
+    )
     op.drop_index(op.f("ix_notification_household_id"), table_name="notification")
     op.drop_table("notification")
     op.drop_index(op.f("ix_message_to_blind"), table_name="message")
@@ -529,6 +577,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state IN ('sending', 'unknown', 'sent')"),
         sqlite_where=sa.text("state IN ('sending', 'unknown', 'sent')"),
     )
+    op.drop_index(op.f("ix_message_household_id"), table_name="message")
     op.drop_index(
         "ix_message_due",
         table_name="message",
@@ -546,9 +595,16 @@ def downgrade() -> None:
         sqlite_where=sa.text("answered_at IS NULL"),
     )
     op.drop_index(op.f("ix_inquiry_household_id"), table_name="inquiry")
+    op.drop_index(op.f("ix_inquiry_answered_at"), table_name="inquiry")
     op.drop_table("inquiry")
     op.drop_index(op.f("ix_finding_household_id"), table_name="finding")
     op.drop_table("finding")
+    op.drop_index(
+        "ix_data_update_waiting",
+        table_name="data_update",
+        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("state = 'waiting'"),
+    )
     op.drop_index(op.f("ix_data_update_value_blind"), table_name="data_update")
     op.drop_index(op.f("ix_data_update_state"), table_name="data_update")
     op.drop_index(op.f("ix_data_update_household_id"), table_name="data_update")
@@ -563,6 +619,7 @@ def downgrade() -> None:
     op.drop_table("contact")
     op.drop_index(op.f("ix_complaint_state"), table_name="complaint")
     op.drop_index(op.f("ix_complaint_msisdn_blind"), table_name="complaint")
+    op.drop_index(op.f("ix_complaint_look_at"), table_name="complaint")
     op.drop_index(op.f("ix_complaint_household_id"), table_name="complaint")
     op.drop_table("complaint")
     op.drop_table("telephone")
@@ -578,6 +635,7 @@ def downgrade() -> None:
     op.drop_table("measured")
     op.drop_index(op.f("ix_index_score_household_id"), table_name="index_score")
     op.drop_table("index_score")
+    op.drop_index(op.f("ix_household_round_on"), table_name="household")
     op.drop_table("household")
     op.drop_table("formula_version")
     op.drop_table("current_score")

@@ -1,0 +1,220 @@
+"""Tellings: which notice an event calls for, and the facts of the registry that fill it.
+
+A telling names its notice and the row it is about. Its facts are read from that row whenever they are needed: at
+the event, and days later, when a text has failed and a letter takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.registry import complaint, events, explain, inquiry, number_change, programme, review_desk, score
+from gateway.registry.clock import day_of
+from gateway.registry.complaint import Complaint
+from gateway.registry.events import Event
+from gateway.registry.registration import TOLD_WITHIN, Registration
+from gateway.registry.review import Review, last_day
+from gateway.registry.score import IndexScore, Notification, ProgrammeDecision
+from gateway.registry.update import DataUpdate
+from gateway.vault import Vault
+
+Facts = dict[str, Any]
+
+# A telling of these is the notification of a score: the sixty days of its review run from the proof.
+OF_A_SCORE = ("index_assigned", "index_changed")
+# What changed is told in three lines at most; the whole account is `explain.compare`.
+MOVEMENTS = 3
+
+
+@dataclass(frozen=True)
+class Telling:
+    """One notice for one household. `subject` names the row it is about; with the notice, it is told once."""
+
+    notice: str
+    household_id: UUID
+    subject: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the facts of tellings. `near` is how close to a limit an index is warned of."""
+
+    vault: Vault
+    near: Decimal
+
+    def facts(self, session: Session, tellings: Sequence[Telling]) -> dict[Telling, Facts]:
+        """The facts of each; one that need not be told any more is left out."""
+        found: dict[Telling, Facts] = {}
+        scored = [telling for telling in tellings if telling.notice in OF_A_SCORE]
+        if scored:
+            found.update(self._scores(session, scored))
+        for telling in tellings:
+            if telling.notice in FACTS:
+                facts = FACTS[telling.notice](self, session, telling.subject)
+                if facts is not None:
+                    found[telling] = facts
+        return found
+
+    def told_at(self, session: Session, telling: Telling) -> tuple[str, ...] | None:
+        """The numbers (E.164) that a notice about numbers goes to; None for any other notice."""
+        if telling.notice == "number_change_asked":
+            return number_change.warned(session, self.vault, telling.household_id)
+        if telling.notice not in ("number_changed", "number_left"):
+            return None
+        numbers = number_change.numbers_of(session, self.vault, _row(telling.subject))
+        return numbers.old if telling.notice == "number_left" else tuple(filter(None, [numbers.new]))
+
+    def standings(self, value: Decimal | None, judged: Sequence[ProgrammeDecision]) -> list[Facts]:
+        """How an index stands to the limits that are told in texts, the highest first."""
+        return [{"key": one.programme, "below": one.below, "threshold": one.threshold,
+                 "near": value is not None and programme.near(one, value, self.near)}
+                for one in judged if one.programme in programme.in_texts() and one.below is not None]
+
+    def _scores(self, session: Session, tellings: Sequence[Telling]) -> dict[Telling, Facts]:
+        """Fetched for all at once: an import tells hundreds. A score that counts no more is not told any more."""
+        current = score.currents(session, [telling.household_id for telling in tellings])
+        judged = score.decisions(session, list(current))
+        former = {found.id: found for found in session.scalars(sa.select(IndexScore).where(
+            IndexScore.id.in_([one.predecessor_id for one in current.values() if one.predecessor_id])))}
+        facts: dict[Telling, Facts] = {}
+        for telling in tellings:
+            found = current.get(telling.household_id)
+            if found is None or str(found.id) != telling.subject:
+                continue
+            standings = self.standings(found.value, judged[found.household_id])
+            facts[telling] = {"index": found.value, "programmes": standings, "former": found.predecessor_id}
+            before = former.get(found.predecessor_id) if found.predecessor_id else None
+            if before is not None and telling.notice == "index_changed":
+                facts[telling] |= _movement(session, before, found)
+        return facts
+
+    def _registration(self, session: Session, subject: str) -> Facts:
+        found = session.get_one(Registration, _row(subject))
+        return {"number": found.number, "registered_on": found.registered_on,
+                "due": found.registered_on + TOLD_WITHIN}
+
+    def _registration_late(self, session: Session, subject: str) -> Facts | None:
+        """Told when it still is so: an index that came meanwhile is told by its own notice."""
+        found = session.get_one(Registration, _row(subject))
+        if found.scored_at is not None:
+            return None
+        waits = inquiry.waits_for(session, [found.household_id]) if found.household_id else {}
+        bodies = [body for waited in waits.values() for body in waited]
+        return {**self._registration(session, subject), "bodies": bodies}
+
+    def _decision(self, session: Session, subject: str) -> Facts | None:
+        found = session.get_one(ProgrammeDecision, _row(subject))
+        judged = {True: "eligible", False: "not_eligible", None: "ask"}[found.eligible]
+        unmet = [reason["code"] for reason in found.reasons if reason["met"] is False]
+        return {"programme": {"key": found.programme}, "judged": judged, "unmet": unmet, "since": found.decided_on}
+
+    def _review(self, session: Session, subject: str) -> Facts | None:
+        found = session.get_one(Review, _row(subject))
+        return {"number": found.number, "answer_by": found.promised_by, "needed": found.needs,
+                "needed_by": found.needed_by}
+
+    def _review_decided(self, session: Session, subject: str) -> Facts | None:
+        """One that led to a new index is answered by the notice of that index, which names the review as its cause."""
+        found = session.get_one(Review, _row(subject))
+        if found.reason == "new_index":
+            return None
+        return {"number": found.number, "outcome": found.outcome, "reason": found.reason,
+                "text": review_desk.text_of(self.vault, found)}
+
+    def _window(self, session: Session, subject: str) -> Facts | None:
+        told = session.scalar(sa.select(Notification).where(Notification.score_id == _row(subject)))
+        return {"review_until": last_day(told.notified_on)} if told else None
+
+    def _complaint(self, session: Session, subject: str) -> Facts | None:
+        """A sensitive one is told to nobody but who asks by its number: a telephone and a letter box are shared."""
+        found = session.get_one(Complaint, _row(subject))
+        if found.sensitive:
+            return None
+        text = self.vault.open(found.answer_sealed, "complaint.answer", found.id) if found.answer_sealed else None
+        until = None if found.reopened_at else complaint.last_day_to_reopen(found)
+        return {"number": found.number, "owner": found.owner, "until": found.hold_until, "text": text,
+                "resolution": found.resolution, "reopen_until": until}
+
+    def _update(self, session: Session, subject: str) -> Facts | None:
+        found = session.get_one(DataUpdate, _row(subject))
+        until = day_of(found.effective_at) if found.effective_at else None
+        return {"number": found.number, "register": found.register, "until": until}
+
+    def _nothing(self, session: Session, subject: str) -> Facts | None:
+        return {}
+
+
+def tellings(event: Event) -> list[Telling]:
+    """What an event calls for. A complaint of nobody we know was answered when it was filed."""
+    household_id = event.household_id
+    if type(event) not in SUBJECTS or household_id is None:
+        return []
+    notices, subjects = SUBJECTS[type(event)]
+    return [Telling(notice, household_id, str(subject)) for notice in notices.split() for subject in subjects(event)]
+
+
+SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
+    events.RegistrationReceived: ("registration_received", lambda event: (event.registration_id,)),
+    events.RegistrationLate: ("registration_late", lambda event: (event.registration_id,)),
+    events.IndexAssigned: ("index_assigned", lambda event: (event.score_id,)),
+    events.IndexChanged: ("index_changed", lambda event: (event.score_id,)),
+    events.DecisionChanged: ("decision_changed", lambda event: event.decision_ids),
+    events.ReviewAsked: ("review_received", lambda event: (event.review_id,)),
+    events.ReviewNeedsInformation: (
+        "review_needs_information", lambda event: (f"{event.review_id}/{event.needed_by}",)),
+    events.ReviewDecided: ("review_decided", lambda event: (event.review_id,)),
+    events.ReviewLate: ("review_late", lambda event: (event.review_id,)),
+    events.ReviewWindowCloses: ("review_window_closes", lambda event: (event.score_id,)),
+    events.ComplaintReceived: ("complaint_received", lambda event: (event.complaint_id,)),
+    events.ComplaintOnHold: ("complaint_on_hold", lambda event: (f"{event.complaint_id}/{event.until}",)),
+    events.ComplaintResolved: ("complaint_resolved", lambda event: (f"{event.complaint_id}/{event.reopen_until}",)),
+    events.UpdateReceived: ("update_received", lambda event: (event.update_id,)),
+    events.NumberChangeAsked: ("number_change_asked", lambda event: (event.update_id,)),
+    events.NumberChanged: ("number_changed number_left", lambda event: (event.update_id,)),
+    events.DataRoundDue: ("data_round", lambda event: (event.round_on,)),
+}
+
+
+def _movement(session: Session, before: IndexScore, now: IndexScore) -> Facts:
+    told = explain.compared(session, now.id)
+    return {"old": before.value, "cause": now.cause, "moved": _moved(before.value, now.value),
+            "movements": told.movements[:MOVEMENTS],
+            "source": next((one.source.by for one in told.movements if one.source.by != "declaration"), None)}
+
+
+def _moved(before: Decimal | None, now: Decimal | None) -> str:
+    if before is None or now is None or before == now:
+        return "same"
+    return "up" if now > before else "down"
+
+
+def _row(subject: str) -> UUID:
+    """A row told of several times has the day behind its name."""
+    return UUID(subject.partition("/")[0])
+
+
+FACTS: Mapping[str, Callable[[Reader, Session, str], Facts | None]] = {
+    "registration_received": Reader._registration,
+    "registration_late": Reader._registration_late,
+    "decision_changed": Reader._decision,
+    "review_received": Reader._review,
+    "review_needs_information": Reader._review,
+    "review_decided": Reader._review_decided,
+    "review_late": Reader._review,
+    "review_window_closes": Reader._window,
+    "complaint_received": Reader._complaint,
+    "complaint_on_hold": Reader._complaint,
+    "complaint_resolved": Reader._complaint,
+    "update_received": Reader._update,
+    "number_change_asked": Reader._update,
+    "number_changed": Reader._update,
+    "number_left": Reader._update,
+    "data_round": Reader._nothing,
+}
