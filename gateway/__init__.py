@@ -8,33 +8,50 @@ jobs keep the hours.
       vault.py       seals what is personal, finds it again without opening it, proves a PIN
       db.py          engine, transactions, column types
       logs.py        one line a fact, nothing personal in it
-      registry/      what is known and the rules on it: extract and intake, household, formula (formulas/),
-                     measures, index, scoring, explain (things, disclosure), programme (condition), score, review,
-                     complaint, clock, numbers, phones, communes, sample, events
+      registry/      what is known and the rules on it (below)
       words.py       say(locale, name), notice(name, medium, locale)
-      reasons.py     a line of an explanation, as it is said
+      reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
-      notices.py     event -> notice, medium, language, or silence
+      tellings.py    event -> notice, and the facts that fill it
+      notices.py     notice -> medium, language, hour, or silence; the proof that it arrived
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed)
       runtime.py     what one process holds; the only opener of connections
-      importing.py   an extract in batches, each stored, scored and told in one transaction
+      importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
+                     for the answers of partner bodies
+      deadlines.py   what the passing of time does to promises, and who is told
       paper.py       letters into the tray, and posted
       web/           a provider's callback in, an answer out; conversation (one USSD turn)
       app.py         create_app(runtime)
       migrations/    Alembic
-      embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN)
-      cli.py         the command line (dialling.py, direct.py)
+      embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN),
+                     story.py five households through the registry
+      cli/           the command line, a file a noun (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, letter/,
                      sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
-    jobs/            alarm, relay, deliver, letters, sweep; worker and clock are the processes
+    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines; worker and clock are the processes
+
+The rooms of the registry:
+
+    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, communes,
+                     numbers, sample
+    what counts      inquiry and answers (partner bodies), verification, evidence (operator, else partner, else
+                     declaration), items
+    the index        formula (formulas/), measures, index, score (tables), scoring (the one path by which a score comes
+                     to be), explain (things, disclosure, reference)
+    all at once      vector, batch (whole numbers, exact), bulk and chunk (COPY), crossings, rejudging, recalculation
+    programmes       programme (programmes.toml), condition (CEL)
+    review           review (the household), review_desk (the clerks), review_clock (the hours)
+    complaint        complaint, complaint_category, complaint_reading, complaint_handling, complaint_clock
+    change           update, declaration, number_change, data_round, stale
+    beneath all      steps (a state moves by a table), clock (working days), audit, events
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox -> notices -> dialogue -> runtime -> web -> app
-    | jobs
+    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> notices -> dialogue
+    -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
 
@@ -43,6 +60,10 @@ Invariants, that is, what is deliberately absent:
 - No state of a message changes but along `outbox.TRANSITIONS`. No send happens before its attempt is committed.
 - No personal datum stands in a log, an exception, a queue or an address; a PIN stands on one sheet of paper.
 - No number is told that was not computed to the last digit; a failed computation has a reason and no number.
+- What a decision rests on is never changed: the database refuses it for formulas, snapshots, scores, decisions and the
+  audit. A score comes to be in `scoring` or, for all households at once, in `recalculation`, and nowhere else.
+- No state of a registration, review, complaint or update changes but by `steps.step`; what time does to it, a clock
+  does (`deadlines`), never somebody's looking.
 - The dialogue's engine has no clock, no store and no network.
 
 Two walks. A notice: `registry.extract` reads a row, `registry.intake` stores and scores it and returns an event,

@@ -33,7 +33,7 @@ from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
 
 HOUSEHOLDS = Path(__file__).with_name("story.jsonl")
-NEW_NUMBER = "0613 00 05 99"
+NEW_NUMBER = "0613 00 05 91"
 HEARD_WITHIN_S = 20
 
 Say = Callable[[str], None]
@@ -115,8 +115,8 @@ class Story:
         self._read(row, 2)
         strike(self.runtime, "numbers")
         self.say("   Nobody refused. Now the new one is theirs, and the old one hears of it:")
-        self._read({"contacts": [{"phone": NEW_NUMBER}]}, 1)
-        return len(self._read(row, 3)) == 3
+        told = self._read({"contacts": [{"phone": NEW_NUMBER}]}, 1)
+        return len(told) == 1 and len(self._read(row, 3)) == 3
 
     def _reviewed(self, row: Mapping[str, Any]) -> str:
         """Asked, assigned, corrected and decided; who corrects may not decide."""

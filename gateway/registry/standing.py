@@ -71,7 +71,7 @@ def _after(session: Session, household_id: UUID, now: datetime) -> tuple[str, da
     """What a household that was told its index may do, or waits for."""
     window = review.window(session, household_id, now)
     if window.review and window.review.state not in ("decided", "notified"):
-        return "review_answer", window.review.answer_by
+        return "review_answer", window.review.promised_by
     if window.score_id and score.notified(session, window.score_id) is None:
         return "notice", None  # a newer index is on its way
     return ("review", window.last_day) if window.state == "open" else ("keep_current", None)

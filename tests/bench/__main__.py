@@ -19,7 +19,7 @@ from gateway import logs
 from gateway.migrations import upgrade
 from gateway.runtime import Runtime
 from tests import servers
-from tests.bench import letters, registry, sends, ussd
+from tests.bench import letters, registry, rescore, sends, ussd
 from tests.bench.figure import FULL, Figure
 from tests.conftest import SETTINGS, open_house
 
@@ -44,6 +44,8 @@ def figures() -> Iterator[Figure]:
     """On a PostgreSQL and a Redis of its own."""
     yield letters.texts()
     yield letters.pages()
+    yield rescore.scores()
+    yield rescore.rescores()
     with (tempfile.TemporaryDirectory(prefix="bench-") as folder, servers.postgresql() as database,
           servers.redis() as redis, sends.providers() as stub):
         upgrade(database)

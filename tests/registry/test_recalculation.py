@@ -16,7 +16,7 @@ from gateway.registry.audit import AuditEntry
 from gateway.registry.events import IndexChanged
 from gateway.registry.formula import Formula
 from gateway.registry.household import Household
-from gateway.registry.programme import Programme, Threshold
+from gateway.registry.programme import Programme, Threshold, decide
 from gateway.registry.recalculation import Disagreement, dry_run, run, take_untold
 from gateway.registry.registration import Registration
 from gateway.registry.score import (
@@ -96,6 +96,57 @@ def test_decisions_are_those_that_one_by_one_would_be_made(population):
     with population.database.write() as session:
         scored = Scorer(NEW, PROGRAMMES).score(session, rows(population, Household), "data_update", LATER)
     assert scored.events == []
+
+
+def a_programme(expression, key="a-test", limit="9.5"):
+    [programme] = Programme.parse_all({"programmes": [{
+        "key": key, "comparator": "below", "in_texts": False, "where_to_apply": "a_place", "documents": [],
+        "thresholds": [{"value": limit, "from": "2020-01-01", "source": "a test"}],
+        "conditions": [{"name": "a_condition", "expression": expression, "source": "a test"}]}]})
+    return programme
+
+
+PUPILS = a_programme("members.exists(m, m.age >= 6 && m.age <= 15)")
+OWNERS = a_programme("equipment.mobile_phones > 1")
+
+
+@pytest.mark.parametrize(("before", "now"), [
+    (OWNERS, OWNERS),  # nothing has changed but the index
+    (PUPILS, PUPILS),  # children have grown ten years older
+    (PUPILS, OWNERS),  # the programme asks for something else by now
+    (None, OWNERS),  # the programme is new
+])
+def test_who_crosses_is_judged_by_the_programme_and_the_facts_of_the_day(population, before, now):
+    if before:
+        with population.database.write() as session:
+            Scorer(Formula.load("rsu-2021"), (before,)).score(session, rows(population, Household), "data_update", NOON)
+    day = NOON + timedelta(days=3652)
+    done = rescored(population, a_formula(urban="10.1", rural="8.4"), programmes=(now,), now=day)
+    homes, current_scores = {home.id: home for home in rows(population, Household)}, current(population)
+    made = [row for row in rows(population, ProgrammeDecision) if row.decided_at == day]
+    assert done.decisions == len(made) > 3
+    assert {row.reasons[1]["met"] for row in made} == {True, False}
+    for row in made:
+        counting = current_scores[row.household_id]
+        judged = decide(now, counting.value, homes[row.household_id].facts, day.date())
+        wanted = scoring.decision_row(row.household_id, counting.score_id, counting.snapshot_id, judged, day)
+        assert {name: getattr(row, name) for name in wanted} == wanted | {"id": row.id}
+
+
+def test_a_limit_of_former_years_makes_no_new_decision_of_the_same_judgement(population):
+    """Who lay below the limit of last year and above this year's has crossed nothing by going up."""
+    limits = tuple(Threshold(Decimal(limit), date.fromisoformat(since), "a test")
+                   for limit, since in (("9.9", "2024-01-01"), ("9.3", "2026-01-01")))
+    programme = replace(OWNERS, thresholds=limits)
+    with population.database.write() as session:
+        Scorer(Formula.load("rsu-2021"), (programme,)).score(session, rows(population, Household), "data_update", NOON)
+    done = rescored(population, programmes=(programme,))
+    before, after = {}, {}
+    for row in sorted(rows(population, ProgrammeDecision), key=lambda row: row.decided_at):
+        if row.programme == programme.key:
+            (after if row.decided_at == LATER else before)[row.household_id] = row
+    assert done.decisions == len(after) > 0
+    assert all(before[home].below != row.below for home, row in after.items())
 
 
 def test_whoever_is_shown_another_index_or_crosses_a_limit_is_to_be_told(population):

@@ -328,6 +328,29 @@ def test_accepted_and_refused_at_once_it_is_one_of_the_two_whole(assigned):
     assert (len(rows(assigned.runtime, IndexScore)) == 2) == accepted
 
 
+@on_postgresql
+def test_who_decides_cannot_slip_a_correction_in_meanwhile(assigned):
+    assigned.correct()
+    review_id, vault = assigned.row.id, assigned.runtime.vault
+
+    def slip():
+        with assigned.runtime.database.write() as session:
+            review_desk.enter_correction(session, vault, review_id, "equipment.cars", 3, why=WHY, by="Brahim", now=NOON)
+
+    def waits():
+        with assigned.runtime.database.read() as session:
+            return session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    with ThreadPoolExecutor(1) as other:
+        with assigned.runtime.database.write() as session:
+            review_desk.accept(session, vault, assigned.runtime.scorer, review_id, by="Brahim", now=NOON)
+            slipped = other.submit(slip)
+            while not slipped.done() and not waits():
+                pass
+        assert "corrections are entered while it is assigned" in refused(slipped.result)
+    assert len(rows(assigned.runtime, Correction)) == 1
+
+
 # The way in between
 
 

@@ -1,0 +1,131 @@
+"""Whatever is done to the registry, by whomever and in whatever order: its laws hold after every act.
+
+Hypothesis invents the story: households that register, contest and leave, bodies that answer late and contradict
+themselves, clerks of whom two act as one, notices that arrive or do not, and the clocks. All of it is the real one,
+on a real PostgreSQL. What may be done is `whole_acts`, and what must be true `whole_laws`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from gateway.db import Base
+from gateway.deadlines import CLOCKS
+from gateway.registry import audit
+from gateway.runtime import Runtime
+from tests.conftest import NOON, Clock, _named, open_house
+from tests.registry.whole_acts import BODIES, DECLARED, HOUSES, PHONES, SAID, Acts
+from tests.registry.whole_laws import Laws
+
+EXAMPLES, LONGER = 25, 40
+
+
+def act(name: str, *drawn: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.tuples(st.just(name), *drawn)
+
+
+def any_of(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+HOUSE, PHONE = st.integers(0, len(HOUSES) - 1), st.integers(0, len(PHONES) - 1)
+SAYING, CLERK, WHICH = st.integers(0, len(SAID) - 1), st.integers(0, 2), st.integers(0, 3)
+CHOICE = st.integers(0, 5)
+
+# One rule draws among all: Hypothesis leaves whole rules out of a story, and without clocks or clerks little happens.
+# What leads deeper stands several times.
+HAPPENS = st.one_of(
+    act("time_passes", any_of(1, 10, 24, 73, 200)), act("time_passes", any_of(24, 73, 200, 700, 1500, 9000)),
+    *[act("clock_strikes", any_of(*CLOCKS))] * 3,
+    act("declares", HOUSE, st.integers(0, len(DECLARED) - 1), PHONE, st.booleans()),
+    act("declares", HOUSE, st.integers(0, len(DECLARED) - 1), PHONE, st.booleans()),
+    act("body_answers", HOUSE, SAYING, any_of("corrected", "confirmed", "corrected", "unknown"), any_of(0, 0, 1, 30),
+        any_of("1", "2")),
+    act("body_answers", HOUSE, SAYING, any_of("corrected", "confirmed", "corrected"), any_of(0, 0, 1), any_of("1", "2")),
+    act("all_answer", HOUSE, any_of(*BODIES)),
+    act("contests_a_finding", HOUSE, WHICH),
+    act("is_scored_anyway", HOUSE),
+    act("leaves", WHICH, any_of("withdrawn", "struck_off")),
+    act("is_reinstated", WHICH),
+    *[act("asks_a_review", HOUSE, any_of((), ("equipment.cars",), ("members.2.health_cover",), ("no.such",)),
+          st.integers(0, 1))] * 2,
+    *[act("desk", any_of("assign", "assign", "correct", "correct", "accept", "accept", "need", "received", "refuse",
+                         "withdraw"), any_of(0, 0, 0, 1), CLERK, CHOICE)] * 4,
+    act("complains", st.none() | HOUSE, any_of("index_wrong", "staff_conduct", "amo_rights"), st.booleans(), PHONE),
+    *[act("handles", any_of("assign", "begin", "hold", "resume", "resolve", "close", "escalate", "reopen", "rate"),
+          any_of(0, 0, 1), CLERK, CHOICE)] * 2,
+    act("reports", HOUSE, any_of("equipment", "spending", "address", "declarant", "members", "health_cover", "phone"),
+        any_of("ussd", "centre")),
+    *[act("updates", any_of("apply", "apply", "address", "declarant", "answered", "refuse", "withdraw",
+                            "refuse_number"), any_of(0, 0, 1), CHOICE)] * 2,
+    act("asks_a_number", HOUSE, PHONE, any_of("ussd", "centre")),
+    act("says_not_mine", PHONE),
+    act("answers_the_round", HOUSE, any_of("right", "changed")),
+    act("texts_are_taken"),
+    *[act("texts_are_sent", any_of("accepted", "accepted", "rejected", "unavailable"))] * 2,
+    *[act("receipts_come", any_of("delivered", "delivered", "failed"), any_of(slice(0, 9), slice(-2, None)))] * 2,
+    act("silent_texts_end"), act("letters_are_posted"), act("stops_texts", PHONE),
+    act("formula_changes"), act("untold_is_told"),
+)
+
+
+class Whole(RuleBasedStateMachine):
+    house: Runtime
+
+    def __init__(self) -> None:
+        super().__init__()
+        empty(self.house)
+        clock = Clock(NOON)
+        self.acts, self.laws = Acts(self.house.at(clock), clock), Laws()
+
+    @initialize(verified=st.lists(st.booleans(), min_size=2, max_size=2), told=st.booleans())
+    def begin(self, verified: Sequence[bool], told: bool) -> None:
+        """Two households are there, and may have been told their index: else most stories end before a review."""
+        for house, known in enumerate(verified):
+            self.happens(("declares", house, 0, house, known))
+        if told:
+            self.happens(("texts_are_sent", "accepted"))
+            self.happens(("receipts_come", "delivered", slice(0, 9)))
+
+    @rule(event=HAPPENS)
+    def happens(self, event: tuple[Any, ...]) -> None:
+        self.acts.told = []
+        getattr(self.acts, event[0])(*event[1:])
+        with self.house.database.read(one_moment=True) as session:
+            self.laws.check(session, self.acts.scorer.formula, self.acts.told, declared=event[0] == "declares")
+
+    def teardown(self) -> None:
+        """Nobody has touched the record."""
+        assert audit.verify(self.house.database, self.house.vault) == []
+
+
+def empty(house: Runtime) -> None:
+    """As it was at first: each story stands alone. The guards sleep meanwhile, as they do for nobody else."""
+    with house.database.write() as session:
+        session.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        for table in Base.metadata.sorted_tables:
+            session.execute(sa.delete(table))
+
+
+@pytest.fixture(scope="module")
+def house(postgresql_url: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    with psycopg.connect(postgresql_url, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE whole TEMPLATE template_house")
+    opened = open_house(_named(postgresql_url, "whole"), redis_server, tmp_path_factory.mktemp("whole"), Clock())
+    yield opened
+    opened.close()
+
+
+def test_whatever_happens_in_whatever_order_the_laws_of_the_registry_hold(house):
+    run_state_machine_as_test(
+        type("Story", (Whole,), {"house": house}),
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=LONGER, deadline=None, database=None,
+                          derandomize=True, suppress_health_check=list(HealthCheck)))
