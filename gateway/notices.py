@@ -125,7 +125,8 @@ class Teller:
         for telling, facts in self.reader.facts(session, told).items():
             home, about = homes[telling.household_id], self.words.about(telling.notice)
             if facts.get("former"):
-                self._forget(session, home, facts["former"], now)
+                # An index that nobody has begun to tell is not told any more: two at once would contradict.
+                outbox.cancel_others(session, home.id, OF_A_SCORE, telling.subject, now)
             numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
             for place, msisdn in enumerate(numbers):
                 subject = f"{telling.subject}/{place}" if place else telling.subject
@@ -140,12 +141,6 @@ class Teller:
         if concerned is not None:
             return concerned
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
-
-    def _forget(self, session: Session, home: Household, former: UUID, now: datetime) -> None:
-        """A former index that nobody has begun to tell is not told any more: two at once would contradict."""
-        for notice in OF_A_SCORE:
-            for medium in ("sms", "letter"):
-                outbox.cancel(session, home.id, notice, str(former), medium, now)
 
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
         until = last_day(day_of(awake(now, self.quiet_hours)))

@@ -238,8 +238,9 @@ def test_a_letter_can_be_laid_out(name, locale):
 
 def test_a_letter_takes_one_page_in_whichever_language_comes_first(tmp_path):
     letters = []
-    for name in ("index_assigned", "pin"):
-        documents = {locale: WORDS.notice(name, "letter", locale, **facts(locale=locale)) for locale in LOCALES}
+    for name in sorted({name for name, _ in LETTERS}):
+        longest = {locale: facts(True, True, True, locale) for locale in LOCALES}
+        documents = {locale: WORDS.notice(name, "letter", locale, **longest[locale]) for locale in LOCALES}
         for order in permutations(LOCALES):
             address = ("A. B.", "10000 Rabat")
             letters.append(Letter(REFERENCE, "token", address, order, documents, SERVICE_CODE, "424242"))

@@ -37,7 +37,7 @@ Opened = tuple[Mapping[str, Any], date]
 
 FIELDS = np.dtype([("id", "V16"), ("snapshot", "V16"), ("score", "V16"), ("area", ">i2"), ("region", ">i2"),
                    ("counts", f"V{vector.WIDTH}"), ("value", ">i8")])
-# Such records, made and joined by PostgreSQL.
+# Such records, made and joined by PostgreSQL. Told of one table only where to begin, it reads the other from its start.
 QUERY = sql.SQL("""
     SELECT string_agg(record, ''::bytea ORDER BY id) FROM (
         SELECT c.id, uuid_send(c.id) || uuid_send(c.snapshot_id) || uuid_send(c.score_id)
@@ -46,7 +46,7 @@ QUERY = sql.SQL("""
                     ELSE %(unknown)s END
             || int8send(CASE WHEN abs(c.value) < %(too_large)s THEN (c.value * 1e16)::int8 ELSE %(far)s END) AS record
         FROM current_score c JOIN measured m ON m.id = c.id
-        WHERE c.id > %(after)s AND NOT EXISTS (
+        WHERE c.id > %(after)s AND m.id > %(after)s AND NOT EXISTS (
             SELECT FROM registration r WHERE r.household_id = c.id AND r.state = ANY(%(out)s))
         ORDER BY c.id LIMIT %(rows)s) records""")
 

@@ -151,7 +151,7 @@ class Laws:
         told = {row.score_id for row in session.scalars(sa.select(Notification))}
         untold = set(session.scalars(sa.select(PendingEvent.subject_id).where(PendingEvent.told_at.is_(None))))
         counts = {row.id: row.score_id for row in session.scalars(sa.select(CurrentScore))}
-        states = dict(session.execute(sa.select(Registration.household_id, Registration.state)).tuples().all())
+        states = {row.household_id: row.state for row in session.scalars(sa.select(Registration))}
         for home, score_id in counts.items():
             mine = [one for one in messages if one.household_id == home and one.notice in OF_A_SCORE]
             self._is_told(states[home], mine, score_id, known=score_id in told, untold=score_id in untold)
