@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from gateway.registry import audit
 from gateway.registry.clock import day_of
 from gateway.registry.extract import Refusal, Row, read, write_report
 from gateway.runtime import Runtime
@@ -35,17 +36,18 @@ class Imported:
 
 
 def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: Callable[[int], None], *,
-                   verified: bool = True) -> Imported:
+                   verified: bool = True, by: str = "system") -> Imported:
     """Load what can be loaded and report the rest. A crash in the middle loses nothing: run it again.
 
     Data that are not `verified` yet are fresh registrations: partner bodies are asked before anything is scored.
+    `by` is whom the audit names for it, once a batch. Raises `NotAllowed` where that is no name.
     """
     done = Imported()
 
     def outcomes() -> Iterator[Row | Refusal]:
         rows = read(stream, day_of(runtime.clock()))
         while batch := list(islice(rows, BATCH)):
-            _store(runtime, batch, done, verified=verified)
+            _store(runtime, batch, done, verified=verified, by=by)
             progress(stream.tell())
             yield from batch
 
@@ -53,16 +55,19 @@ def import_extract(runtime: Runtime, stream: BinaryIO, report: Path, progress: C
     return done
 
 
-def _store(runtime: Runtime, batch: list[Row | Refusal], done: Imported, *, verified: bool) -> None:
+def _store(runtime: Runtime, batch: list[Row | Refusal], done: Imported, *, verified: bool, by: str) -> None:
     now = runtime.clock()
     rows = [outcome for outcome in batch if isinstance(outcome, Row)]
     refusals = [outcome for outcome in batch if isinstance(outcome, Refusal)]
     with runtime.database.write() as session:
         take = runtime.intake.store if verified else runtime.intake.register
         stored = take(session, rows, now)
-        done.waiting += runtime.intake.pre_register(session, refusals, now)
+        waiting = runtime.intake.pre_register(session, refusals, now)
+        audit.record(session, runtime.vault, "extract.imported" if verified else "registrations.received", by=by,
+                     now=now, new=stored.new, changed=stored.changed, waiting=waiting)
         done.posted += runtime.teller.tell(session, stored.events, now)
     done.refused += len(refusals)
+    done.waiting += waiting
     done.new += stored.new
     done.changed += stored.changed
     done.unchanged += stored.unchanged

@@ -17,19 +17,21 @@ from sqlalchemy.orm import Session
 
 from gateway import outbox, reasons
 from gateway.outbox import Draft, Settlement
+from gateway.registry import audit, number_change, registration, review_desk, score
 from gateway.registry import household as households
-from gateway.registry import number_change, registration, review_desk, score
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.events import Event
 from gateway.registry.household import Household
 from gateway.registry.review import Review, last_day
 from gateway.settings import QuietHours
-from gateway.tellings import OF_A_SCORE, Facts, Reader, Telling, tellings
+from gateway.tellings import OF_A_SCORE, OF_THE_REGISTER, Facts, Reader, Telling, tellings
 from gateway.vault import Vault
 from gateway.words import LOCALES, Words
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
+# Where a theft may be under way, no new PIN goes out with the warning.
+WITHOUT_PIN = ("number_change_asked",)
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,17 @@ class Teller:
         if settlement.state == "delivered":
             self._proven(session, settlement, settlement.household_id, now)
         elif settlement.state == "failed" and settlement.medium == "sms":
+            if settlement.notice == "number_change_asked":
+                # The warning takes the post's time now, and so does the change.
+                update_id = UUID(settlement.subject.partition("/")[0])
+                number_change.postpone(session, self.vault, update_id, now)
             told = Telling(settlement.notice, settlement.household_id, settlement.subject)
             outbox.post(session, self.vault, self._drafts(session, [told], now, by_post=True), now)
 
     def _proven(self, session: Session, settlement: Settlement, household_id: UUID, now: datetime) -> None:
         day = day_of(settlement.at)
         if settlement.notice == "review_decided":
-            self._answered(session, Review.id == UUID(settlement.subject), day, now)
+            self._answered(session, UUID(settlement.subject), day, now)
         if settlement.notice not in OF_A_SCORE:
             return
         score_id = UUID(settlement.subject)
@@ -72,14 +78,24 @@ class Teller:
             message_id=settlement.message_id, now=now,
             proof="posting" if settlement.medium == "letter" else "receipt")
         registration.notified(session, household_id, on=day, now=now)
-        self._answered(session, Review.new_score_id == score_id, day, now)
         if settlement.medium == "sms":
             outbox.cancel(session, household_id, settlement.notice, settlement.subject, "letter", now)
 
-    def _answered(self, session: Session, which: sa.ColumnElement[bool], day: date, now: datetime) -> None:
-        """The answer to a review has arrived: by its own notice, or by that of the index that it led to."""
-        for review_id in session.scalars(sa.select(Review.id).where(which, Review.state == "decided")).all():
+    def _answered(self, session: Session, review_id: UUID, day: date, now: datetime) -> None:
+        """The answer to a review has arrived, be it for the first time or on paper as well."""
+        if session.scalar(sa.select(Review.state).where(Review.id == review_id)) == "decided":
             review_desk.notified(session, self.vault, review_id, day, now=now)
+
+    def came_back(self, session: Session, reference: str, *, by: str, now: datetime) -> bool:
+        """The post has brought a letter back: what it told was not told. False when no posted letter is this one."""
+        message = outbox.returned(session, reference, now)
+        if message is None or message.household_id is None:
+            return False
+        if message.notice in OF_A_SCORE and score.forget_notification(session, UUID(message.subject), message.id):
+            registration.not_notified(session, message.household_id, now)
+        audit.record(session, self.vault, "letter.returned", by=by, now=now, household_id=message.household_id,
+                     subject=message.id, notice=message.notice)
+        return True
 
     def forget(self, session: Session, household_id: UUID, now: datetime) -> None:
         """The household has left the register: what nobody has begun to tell it is not told any more."""
@@ -121,12 +137,19 @@ class Teller:
         ids = [telling.household_id for telling in told]
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
         telephones = {} if by_post else households.texted_at(session, self.vault, ids)
+        out = registration.standing_out(session, ids)
         drafts = []
         for telling, facts in self.reader.facts(session, told).items():
             home, about = homes[telling.household_id], self.words.about(telling.notice)
-            if facts.get("former"):
-                # An index that nobody has begun to tell is not told any more: two at once would contradict.
-                outbox.cancel_others(session, home.id, OF_A_SCORE, telling.subject, now)
+            if home.id in out and telling.notice in OF_THE_REGISTER:
+                continue
+            if telling.notice in OF_A_SCORE:
+                # What nobody has begun to tell is not told any more: two at once would contradict each other.
+                outbox.cancel_others(session, home.id, (*OF_A_SCORE, "registration_late"), telling.subject, now)
+            if facts.get("silent"):
+                continue
+            if telling.notice == "decision_changed":
+                self._forget_former(session, home, telling, now)
             numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
             for place, msisdn in enumerate(numbers):
                 subject = f"{telling.subject}/{place}" if place else telling.subject
@@ -142,6 +165,12 @@ class Teller:
             return concerned
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
 
+    def _forget_former(self, session: Session, home: Household, telling: Telling, now: datetime) -> None:
+        """What a programme decided before, and nobody has begun to tell, is not told any more."""
+        for former in self.reader.former_decisions(session, telling.subject):
+            for medium in ("sms", "letter"):
+                outbox.cancel(session, home.id, telling.notice, str(former), medium, now)
+
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
         until = last_day(day_of(awake(now, self.quiet_hours)))
         reference = outbox.new_reference()
@@ -152,7 +181,8 @@ class Teller:
     def _paper(self, home: Household, telling: Telling, facts: Facts) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""
         reference = outbox.new_reference()
-        documents = {locale: self.words.notice(telling.notice, "letter", locale, reference=reference, with_pin=True,
+        documents = {locale: self.words.notice(telling.notice, "letter", locale, reference=reference,
+                                               with_pin=telling.notice not in WITHOUT_PIN,
                                                **self._common(home, facts, locale)) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
         return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents))

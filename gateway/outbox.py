@@ -26,17 +26,19 @@ from gateway.vault import CannotOpen, Vault
 log = logging.getLogger(__name__)
 
 # created: due, or waiting for its hour. sending: a worker holds it until its lease ends. unknown: the provider
-# may have it; ask before anything else. cancelled: another medium told the household in the meantime.
+# may have it; ask before anything else. cancelled: another medium told the household in the meantime. returned: a
+# posted letter that the post has brought back.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "created": frozenset({"sending", "sent", "delivered", "failed", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
     "unknown": frozenset({"created", "sent", "delivered", "failed"}),
     "sent": frozenset({"delivered", "failed"}),
     "failed": frozenset({"delivered"}),
-    "delivered": frozenset(),
+    "delivered": frozenset({"returned"}),
+    "returned": frozenset(),
     "cancelled": frozenset(),
 }
-FINAL = ("delivered", "failed", "cancelled")
+FINAL = ("delivered", "failed", "cancelled", "returned")
 
 # A route that refuses is left for another; after this many refusals by any route the household gets a letter.
 # The waits between them grow fourfold to an hour. A provider that cannot be reached refuses nobody.
@@ -432,6 +434,13 @@ def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
     rows = session.scalars(sa.select(Message.id).where(Message.run == run, Message.state == "sent")).all()
     moved = [_move(session, row, "delivered", now, only_from=("sent",)) for row in rows]
     return [told for told in (_told(message, now) for message in moved) if told]
+
+
+def returned(session: Session, reference: str, now: datetime) -> Message | None:
+    """The post has brought this letter back; None when no posted letter bears this reference."""
+    found = session.scalar(sa.select(Message.id).where(
+        Message.reference == reference, Message.medium == "letter", Message.state == "delivered"))
+    return _move(session, found, "returned", now, only_from=("delivered",)) if found else None
 
 
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:

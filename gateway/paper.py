@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
-from channels.letter.page import Letter, Unprintable, check
+from channels.letter.page import PIN_LINE, Letter, Unprintable, check
 from channels.letter.tray import NoSuchRun
 from gateway import outbox
 from gateway.dialogue.access import IssuedPin, keep_pins, with_pin
@@ -117,7 +117,8 @@ def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
     """A PIN for who asked for one, and for who has none yet. Two letters to one household carry the same."""
     with runtime.database.read() as session:
         have = with_pin(session, [paper.household_id for paper in papers])
-    need = {paper.household_id for paper in papers if paper.notice == "pin" or paper.household_id not in have}
+    need = {paper.household_id for paper in papers
+            if PIN_LINE in paper.body and (paper.notice == "pin" or paper.household_id not in have)}
     return {household_id: IssuedPin.new(runtime.vault, household_id) for household_id in need}
 
 

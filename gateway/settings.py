@@ -114,7 +114,7 @@ class Settings:
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
             formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
             near_threshold=read.distance("NEAR_THRESHOLD", "0.1"),
-            late_warning_days=read.seconds("LATE_WARNING_DAYS", 8),
+            late_warning_days=read.days("LATE_WARNING_DAYS", 8, at_most=9),
             number_wait_hours=read.seconds("NUMBER_WAIT_HOURS", 72),
             review_answer_days=read.seconds("REVIEW_ANSWER_DAYS", 30),
             var=Path(read.text("VAR_DIR", "var")),
@@ -189,6 +189,13 @@ class _Reader:
         value = self.text(name, str(default))
         if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < 1:
             self.problems.append(f"{name}: must be a whole number from 1")
+            return default
+        return int(value)
+
+    def days(self, name: str, default: int, at_most: int) -> int:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,6}", value) or not 1 <= int(value) <= at_most:
+            self.problems.append(f"{name}: must be a whole number from 1 to {at_most}")
             return default
         return int(value)
 

@@ -7,7 +7,7 @@ the event, and days later, when a text has failed and a letter takes its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.outbox import Message
 from gateway.registry import complaint, events, explain, inquiry, number_change, programme, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
@@ -29,6 +30,8 @@ Facts = dict[str, Any]
 
 # A telling of these is the notification of a score: the sixty days of its review run from the proof.
 OF_A_SCORE = ("index_assigned", "index_changed")
+# Who has left the register is not told these any more.
+OF_THE_REGISTER = (*OF_A_SCORE, "decision_changed", "registration_late", "review_window_closes", "data_round")
 # What changed is told in three lines at most; the whole account is `explain.compare`.
 MOVEMENTS = 3
 
@@ -62,6 +65,13 @@ class Reader:
                     found[telling] = facts
         return found
 
+    def former_decisions(self, session: Session, subject: str) -> Sequence[UUID]:
+        """The decisions of the same programme on the same household before this one."""
+        found = session.get_one(ProgrammeDecision, _row(subject))
+        return session.scalars(sa.select(ProgrammeDecision.id).where(
+            ProgrammeDecision.household_id == found.household_id, ProgrammeDecision.programme == found.programme,
+            ProgrammeDecision.id < found.id)).all()
+
     def told_at(self, session: Session, telling: Telling) -> tuple[str, ...] | None:
         """The numbers (E.164) that a notice about numbers goes to; None for any other notice."""
         if telling.notice == "number_change_asked":
@@ -78,21 +88,26 @@ class Reader:
                 for one in judged if one.programme in programme.in_texts() and one.below is not None]
 
     def _scores(self, session: Session, tellings: Sequence[Telling]) -> dict[Telling, Facts]:
-        """Fetched for all at once: an import tells hundreds. A score that counts no more is not told any more."""
-        current = score.currents(session, [telling.household_id for telling in tellings])
+        """Fetched for all at once: an import tells hundreds. A score that counts no more is not told any more.
+
+        A change is told against the index that the household heard of last; where it heard of none, the index is told
+        as its first, and where it is the same again there is nothing to tell (`silent`), only to take back.
+        """
+        ids = [telling.household_id for telling in tellings]
+        current = score.currents(session, ids)
         judged = score.decisions(session, list(current))
-        former = {found.id: found for found in session.scalars(sa.select(IndexScore).where(
-            IndexScore.id.in_([one.predecessor_id for one in current.values() if one.predecessor_id])))}
         facts: dict[Telling, Facts] = {}
         for telling in tellings:
             found = current.get(telling.household_id)
             if found is None or str(found.id) != telling.subject:
                 continue
-            standings = self.standings(found.value, judged[found.household_id])
-            facts[telling] = {"index": found.value, "programmes": standings, "former": found.predecessor_id}
-            before = former.get(found.predecessor_id) if found.predecessor_id else None
-            if before is not None and telling.notice == "index_changed":
-                facts[telling] |= _movement(session, before, found)
+            heard = _heard_last(session, found) if telling.notice == "index_changed" else None
+            if heard and heard.displayed == found.displayed and found.cause != "yearly_verification":
+                facts[telling] = {"silent": True}
+                continue
+            told = telling if heard or telling.notice == "index_assigned" else replace(telling, notice="index_assigned")
+            facts[told] = {"index": found.value, "programmes": self.standings(found.value, judged[found.household_id]),
+                           **(_movement(session, heard, found) if heard else {})}
         return facts
 
     def _registration(self, session: Session, subject: str) -> Facts:
@@ -110,7 +125,13 @@ class Reader:
         return {**self._registration(session, subject), "bodies": bodies}
 
     def _decision(self, session: Session, subject: str) -> Facts | None:
+        """Only what still counts is told."""
         found = session.get_one(ProgrammeDecision, _row(subject))
+        later = sa.select(ProgrammeDecision.id).where(
+            ProgrammeDecision.household_id == found.household_id, ProgrammeDecision.programme == found.programme,
+            ProgrammeDecision.id > found.id)
+        if session.scalar(later.limit(1)):
+            return None
         judged = {True: "eligible", False: "not_eligible", None: "ask"}[found.eligible]
         unmet = [reason["code"] for reason in found.reasons if reason["met"] is False]
         return {"programme": {"key": found.programme}, "judged": judged, "unmet": unmet, "since": found.decided_on}
@@ -121,10 +142,8 @@ class Reader:
                 "needed_by": found.needed_by}
 
     def _review_decided(self, session: Session, subject: str) -> Facts | None:
-        """One that led to a new index is answered by the notice of that index, which names the review as its cause."""
+        """A reasoned answer always goes out, whatever became of the index meanwhile."""
         found = session.get_one(Review, _row(subject))
-        if found.reason == "new_index":
-            return None
         return {"number": found.number, "outcome": found.outcome, "reason": found.reason,
                 "text": review_desk.text_of(self.vault, found)}
 
@@ -170,7 +189,7 @@ SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
     events.ReviewNeedsInformation: (
         "review_needs_information", lambda event: (f"{event.review_id}/{event.needed_by}",)),
     events.ReviewDecided: ("review_decided", lambda event: (event.review_id,)),
-    events.ReviewLate: ("review_late", lambda event: (event.review_id,)),
+    events.ReviewLate: ("review_late", lambda event: (f"{event.review_id}/{event.answer_by}",)),
     events.ReviewWindowCloses: ("review_window_closes", lambda event: (event.score_id,)),
     events.ComplaintReceived: ("complaint_received", lambda event: (event.complaint_id,)),
     events.ComplaintOnHold: ("complaint_on_hold", lambda event: (f"{event.complaint_id}/{event.until}",)),
@@ -182,9 +201,22 @@ SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
 }
 
 
+def _heard_last(session: Session, found: IndexScore) -> IndexScore | None:
+    """The last score before this one that was told, or is on its way: nobody can take it back any more."""
+    former = found
+    while former.predecessor_id is not None:
+        former = session.get_one(IndexScore, former.predecessor_id)
+        on_its_way = sa.select(Message.id).where(
+            Message.household_id == former.household_id, Message.notice.in_(OF_A_SCORE),
+            Message.subject == str(former.id), Message.state.in_(("sending", "unknown", "sent", "delivered")))
+        if session.scalar(on_its_way.limit(1)) or score.notified(session, former.id):
+            return former
+    return None
+
+
 def _movement(session: Session, before: IndexScore, now: IndexScore) -> Facts:
-    told = explain.compared(session, now.id)
-    return {"old": before.value, "cause": now.cause, "moved": _moved(before.value, now.value),
+    told = explain.compare(explain.account_of(session, before.id), explain.account_of(session, now.id))
+    return {"old": before.value, "cause": now.cause, "moved": _moved(before.displayed, now.displayed),
             "movements": told.movements[:MOVEMENTS],
             "source": next((one.source.by for one in told.movements if one.source.by != "declaration"), None)}
 

@@ -12,10 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from click import ClickException
 from click.testing import CliRunner
 
 from gateway import embedded
 from gateway.cli import main
+from gateway.cli.opening import opened
 from gateway.outbox import Message
 from gateway.registry.index import Formula
 from tests.conftest import EXAMPLE, SETTINGS, open_house
@@ -53,6 +56,16 @@ def run():
 def house(database_url, redis_url, tmp_path):
     """The environment of a house that is not running."""
     return {**SETTINGS, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(tmp_path)}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "23505"])
+def test_who_meets_another_command_is_told_to_run_it_again(house, monkeypatch, sqlstate):
+    for name, value in house.items():
+        monkeypatch.setenv(name, value)
+    with (pytest.raises(ClickException, match="another command was at work"), opened(prepare=False) as runtime,
+          runtime.database.write() as session):
+        session.execute(sa.text(f"DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{sqlstate}'; END $$"))
 
 
 # index

@@ -102,7 +102,8 @@ def test_only_rows_whose_keys_are_new_are_inserted_and_named(database):
 
 def test_any_unique_key_keeps_a_row_out_and_the_columns_have_their_defaults(database):
     a_complaint = {"household_id": None, "category": "other", "channel": "ussd", "msisdn_blind": b"x",
-                   "received_at": NOON, "number": "300000012"}
+                   "received_at": NOON, "number": "300000012", "sensitive": False, "owner": "here",
+                   "since": NOON, "first_action_by": NOON, "due_at": NOON}
     with database.write() as session:
         assert len(insert_new(session, Complaint, [{**a_complaint, "id": new_id(), "asked_by": "one"}])) == 1
         assert insert_new(session, Complaint, [{**a_complaint, "id": new_id(), "asked_by": "two"}]) == set()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.importing import BATCH, Imported, import_extract
 from gateway.outbox import Message
+from gateway.registry.audit import AuditEntry
 from gateway.registry.household import Household
 from tests.conftest import EXAMPLE
 
@@ -48,6 +49,17 @@ def test_what_can_be_loaded_is_loaded_and_told_and_the_rest_is_reported(runtime,
     assert all(entry["code"] and entry["reason"] for entry in refused)
     with runtime.database.read() as session:
         assert sorted(session.scalars(sa.select(Message.medium))) == ["letter", "sms"]
+
+
+def test_who_imported_stands_in_the_audit_with_counts_alone(runtime, tmp_path):
+    for verified, number in ((True, 1), (False, 2)):
+        import_extract(runtime, io.BytesIO(line(number)), tmp_path / "report.jsonl", lambda position: None,
+                       verified=verified, by="amina")
+    with runtime.database.read() as session:
+        entries = session.scalars(sa.select(AuditEntry).where(AuditEntry.by == "amina").order_by(AuditEntry.id)).all()
+    counts = {"new": 1, "changed": 0, "waiting": 0}
+    assert [(one.act, one.detail) for one in entries] == [
+        ("extract.imported", counts), ("registrations.received", counts)]
 
 
 def test_the_report_names_no_person(runtime, tmp_path):

@@ -46,6 +46,7 @@ MALFORMED = [
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
+    ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),
     ("REVIEW_ANSWER_DAYS", "0"), ("REVIEW_ANSWER_DAYS", "a month"),
 ]
 

@@ -186,20 +186,72 @@ def test_a_decision_that_turns_without_the_index_is_told_with_its_condition_and_
     assert len(rows(runtime, IndexScore)) == len(rows(runtime, Notification)) == 1
 
 
+def test_a_household_whose_index_changes_before_it_heard_of_any_is_told_its_first_and_no_other(runtime):
+    register(runtime, a_row())
+    answer(runtime, an_answer("equipment.cars", 1, on=NOON.date(), reference="2"))
+    assert [(message.notice, message.state) for message in messages(runtime)] == [
+        ("index_assigned", "cancelled"), ("index_assigned", "created")]
+
+
+def test_an_index_that_came_back_to_what_was_told_is_not_told_again(runtime):
+    register(runtime, a_row())
+    arrives(runtime, notice="index_assigned")
+    answer(runtime, an_answer("equipment.cars", 1, on=NOON.date(), reference="2"))
+    answer(runtime, an_answer("equipment.cars", outcome="confirmed", on=NOON.date(), reference="3"))
+    assert [(message.notice, message.state) for message in messages(runtime)] == [
+        ("index_assigned", "delivered"), ("index_changed", "cancelled")]
+
+
+def test_a_delay_that_waits_for_the_morning_is_not_told_beside_the_index(runtime, clock):
+    declare(runtime, a_row())
+    answer(runtime, *all_answers(without="telecom"))
+    clock.forward(days=7)
+    strike(runtime, "registrations")
+    answer(runtime, *all_answers(on=clock().date()))
+    states = {message.notice: message.state for message in messages(runtime)}
+    assert (states["registration_late"], states["index_assigned"]) == ("cancelled", "created")
+
+
+def test_a_letter_that_the_post_brings_back_has_told_nobody(runtime):
+    register(runtime, a_row(phone=None))
+    arrives(runtime, notice="index_assigned")
+    (letter,) = messages(runtime)
+    with runtime.database.write() as session:
+        assert runtime.teller.came_back(session, letter.reference, by="Salma", now=runtime.clock())
+        assert not runtime.teller.came_back(session, letter.reference, by="Salma", now=runtime.clock())
+    assert rows(runtime, Notification) == []
+    assert [row.state for row in rows(runtime, Registration)] == ["scored"]
+    with runtime.database.read() as session:
+        assert reviews.window(session, homes(runtime)[0].id, runtime.clock() + timedelta(days=100)).state == "open"
+
+
+def test_the_warning_that_turns_to_paper_takes_the_new_telephone_with_it(runtime, clock):
+    register(runtime, a_row())
+    change(runtime)
+    clock.forward(hours=71)
+    arrives(runtime, "failed", notice="number_change_asked")
+    clock.forward(hours=2)
+    strike(runtime, "numbers")
+    assert [row.state for row in rows(runtime, DataUpdate)] == ["waiting"]
+    (letter,) = told(runtime, notice="number_change_asked", medium="letter")
+    assert "{pin}" not in letter
+
+
 # Reviews
 
 
-def test_a_review_that_is_accepted_is_answered_by_the_new_index_and_ends_with_its_proof(runtime):
+def test_a_review_that_is_accepted_is_answered_and_ends_with_the_proof_of_it_beside_the_new_index(runtime):
     a_raised_index(runtime)
     arrives(runtime, notice="index_changed")
     review = asked(runtime)
     does(runtime, review_desk.assign, review.review_id, "Salma", by="Salma")
     does(runtime, review_desk.enter_correction, review.review_id, "equipment.cars", 0, why="sold", by="Salma")
     does(runtime, review_desk.accept, runtime.scorer, review.review_id, by="Driss")
-    assert told(runtime, notice="review_decided") == []
+    (answered,) = told(runtime, notice="review_decided", medium="sms")
+    assert review.number in answered
     *_, last = told(runtime, notice="index_changed")
     assert runtime.words.say("ar-MA", "cause.review") in last
-    arrives(runtime, notice="index_changed")
+    arrives(runtime, notice="review_decided", medium="sms")
     assert [row.state for row in rows(runtime, Review)] == ["notified"]
 
 
@@ -328,6 +380,7 @@ def test_a_change_of_data_is_confirmed_with_its_number_and_its_register(runtime)
 
 def test_a_change_of_data_that_moves_the_index_is_told_as_such(runtime):
     register(runtime, a_row())
+    arrives(runtime, notice="index_assigned")
     filed = does(runtime, update.file, homes(runtime)[0].id, "equipment", channel="centre", asked_by="a test",
                  by="Salma")
     does(runtime, declaration.apply, runtime.scorer, filed.update_id, {"equipment.cars": 1}, by="Salma")

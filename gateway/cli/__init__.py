@@ -27,7 +27,7 @@ from gateway.cli import (
     scores,
     updates,
 )
-from gateway.cli.opening import opened, settings
+from gateway.cli.opening import by, opened, settings
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import TRANSITIONS, Message
@@ -35,6 +35,7 @@ from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTe
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
+from gateway.runtime import Runtime
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,7 +83,8 @@ def sample(households: int, seed: int, out: BinaryIO) -> None:
 @main.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="where refusals are written")
-def import_(file: Path, report: Path | None) -> None:
+@by
+def import_(file: Path, report: Path | None, by: str) -> None:
     """Load a registry extract, compute each index, and post what each household must be told."""
     report = report or file.with_suffix(".report.jsonl")
     if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
@@ -90,7 +92,7 @@ def import_(file: Path, report: Path | None) -> None:
     with opened() as runtime, file.open("rb") as stream:
         size = max(file.stat().st_size, 1)
         with click.progressbar(length=size, label=f"import {file.name}") as bar:
-            done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos))
+            done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos), by=by)
     click.echo(f"{done.new} new, {done.changed} changed, {done.unchanged} as before, {done.refused} refused, "
                f"{done.unscored} without an index, {done.posted} notices posted; report: {report}")
     if done.refused and not done.new + done.changed + done.unchanged:
@@ -180,7 +182,9 @@ def messages(state: str | None, reference: str | None, limit: int) -> None:
 @click.option("--print", "printing", is_flag=True, help="print now what is due into the tray")
 @click.option("--post", "run", help="record that the post has taken this run; its sheets are removed")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day of posting; today if not given")
-def letters(printing: bool, run: str | None, day: datetime | None) -> None:
+@click.option("--returned", "reference", help="record that the post has brought back the letter of this code")
+@by
+def letters(printing: bool, run: str | None, day: datetime | None, reference: str | None, by: str) -> None:
     """The tray: runs of printed letters, and their posting."""
     if day and not run:
         raise click.UsageError("--on goes with --post RUN")
@@ -194,6 +198,8 @@ def letters(printing: bool, run: str | None, day: datetime | None) -> None:
                 raise click.ClickException(f"there is no run {run} in the tray") from None
             except ValueError as error:
                 raise click.ClickException(str(error)) from None
+        if reference:
+            _came_back(runtime, reference, by)
         for laid in runtime.tray.runs():
             click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  "
                        f"{laid.state}  {laid.path}")
@@ -209,6 +215,14 @@ def release() -> None:
     with opened(prepare=False) as runtime:
         upgrade(runtime.settings.database_url)
     click.echo("database: up to date")
+
+
+def _came_back(runtime: Runtime, reference: str, by: str) -> None:
+    number = read_number(reference)
+    with runtime.database.write() as session:
+        if number is None or not runtime.teller.came_back(session, number, by=by, now=runtime.clock()):
+            raise click.ClickException("no posted letter has this code; it stands on the letter, in nine digits")
+    click.echo("the household was not told: its sixty days have not begun; correct its address at the centre")
 
 
 def _term(written: str) -> tuple[str, Decimal]:

@@ -15,6 +15,9 @@ from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
 from gateway.settings import Settings, SettingsError, in_service
 
+# What PostgreSQL calls a transaction that cannot be serialized, and a deadlock.
+COLLISIONS = ("40001", "40P01")
+AT_WORK = "another command was at work on the same rows; run it again: nothing was left half-done"
 # Who acts, for the audit.
 by = click.option("--by", default=getpass.getuser, show_default="your name on this machine", help="who does this")
 
@@ -29,7 +32,7 @@ def settings() -> Settings:
 
 @contextmanager
 def opened(*, prepare: bool = True) -> Iterator[Runtime]:
-    """The house. What is not allowed, and a database that does not answer, become one sentence."""
+    """The house. What is not allowed, a collision, and a database that does not answer become one sentence."""
     if prepare and not in_service() and embedded.prepare(embedded.VAR):
         click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
     runtime = Runtime.open(settings(), lambda: datetime.now(UTC))
@@ -37,7 +40,11 @@ def opened(*, prepare: bool = True) -> Iterator[Runtime]:
         yield runtime
     except NotAllowed as error:
         raise click.ClickException(str(error)) from None
+    except sa.exc.IntegrityError:
+        raise click.ClickException(AT_WORK) from None
     except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        if getattr(error.orig, "sqlstate", None) in COLLISIONS:
+            raise click.ClickException(AT_WORK) from None
         raise click.ClickException(f"the database cannot be used ({type(error.orig).__name__}): is DATABASE_URL right, "
                                    "does it run, has `mouachir release` been run?") from None
     finally:

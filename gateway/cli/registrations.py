@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from uuid import UUID
@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from gateway.answering import take_answers
 from gateway.cli.opening import by, opened
 from gateway.importing import import_extract
-from gateway.registry import promise, registration, verification
+from gateway.registry import inquiry, promise, registration, verification
+from gateway.registry.clock import day_of
 from gateway.registry.numbers import spaced
 from gateway.registry.registration import Registration
 from gateway.registry.sample import write_answers
@@ -25,6 +26,7 @@ from gateway.whereabouts import whereabouts
 from gateway.words import LOCALES
 
 Done = TypeVar("Done")
+KEPT_OVER = timedelta(days=90)
 
 a_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 a_report = click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="where refusals are written")
@@ -34,10 +36,11 @@ why = click.option("--why", required=True, help="a sentence for the record; it n
 @click.command()
 @a_file
 @a_report
-def register(file: Path, report: Path | None) -> None:
+@by
+def register(file: Path, report: Path | None, by: str) -> None:
     """Load fresh registrations: each gets a slip number, and partner bodies are asked before anything is scored."""
     done, report = _read(file, report, lambda runtime, stream, report, progress: import_extract(
-        runtime, stream, report, progress, verified=False))
+        runtime, stream, report, progress, verified=False, by=by))
     click.echo(f"{done.new} new, {done.changed} changed, {done.unchanged} as before, {done.refused} refused, "
                f"{done.waiting} of them pre-registered, {done.asked} being verified, {done.unscored} without an index, "
                f"{done.out} withdrawn or struck off, {done.posted} notices posted; report: {report}")
@@ -48,9 +51,11 @@ def register(file: Path, report: Path | None) -> None:
 @click.command()
 @a_file
 @a_report
-def answers(file: Path, report: Path | None) -> None:
+@by
+def answers(file: Path, report: Path | None, by: str) -> None:
     """Load what partner bodies answer, and score the households that it moves or completes."""
-    done, report = _read(file, report, take_answers)
+    done, report = _read(file, report, lambda runtime, stream, report, progress: take_answers(
+        runtime, stream, report, progress, by=by))
     click.echo(f"{done.stored} new, {done.repeated} known before, {done.refused} refused, {done.changed} households "
                f"changed, {done.posted} notices posted; report: {report}")
     if done.refused and not done.stored + done.repeated:
@@ -74,13 +79,21 @@ def where(number: str, language: str | None) -> None:
 @click.command()
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def late(limit: int) -> None:
-    """Households whose tenth day has passed without being told, the longest waiting first."""
+    """Households whose tenth day has passed untold, the longest waiting first; and how the promise was kept lately."""
     with opened() as runtime, runtime.database.read() as session:
-        rows = promise.late(session, runtime.clock(), limit)
+        now = runtime.clock()
+        first, last = day_of(now) - KEPT_OVER, day_of(now)
+        rows = promise.late(session, now, limit)
+        kept = promise.share_in_time(session, first, last, now)
+        bodies = inquiry.waiting_times(session, first, last)
     for row in rows:
         click.echo(f"{spaced(row.number)}  {row.state:10}  {row.registered_on}  {row.days:4} days  "
                    f"{', '.join(row.waits_for) or '-'}")
     click.echo(f"{len(rows)} late" + (", or more: see --limit" if len(rows) == limit else ""))
+    for body in bodies:
+        took = f"median {body.median_days} days, p90 {body.p90_days} days" if body.answered else "no answer"
+        click.echo(f"{body.partner:19}  {body.open:6} open, in the last {KEPT_OVER.days} days: {took}")
+    click.echo(f"told in time in the last {KEPT_OVER.days} days: {kept.in_time} of {kept.registered}")
 
 
 @click.group(name="registration")

@@ -36,9 +36,8 @@ def reviews() -> None:
 def list_(state: str | None, at_risk: bool, mine: bool, limit: int, by: str) -> None:
     """List reviews, the one promised first at the top."""
     with opened() as runtime, runtime.database.read() as session:
-        for row in review_desk.listed(
-            session, state=state, at_risk=at_risk, limit=limit, assigned_to=review_desk.clerk(by) if mine else None
-        ):
+        for row in review_desk.listed(session, state=state, at_risk=at_risk, limit=limit,
+                                      assigned_to=review_desk.clerk(by) if mine else None):
             click.echo(_line(row))
 
 
@@ -76,9 +75,8 @@ def need(number: str, code: str, by_day: datetime, by: str) -> None:
     """Ask the household for something; the clock of the answer rests until then."""
     with opened() as runtime, runtime.database.write() as session:
         row = _review(session, number)
-        event = review_desk.need_information(
-            session, runtime.vault, row.id, code, by_day.date(), by=by, now=runtime.clock()
-        )
+        event = review_desk.need_information(session, runtime.vault, row.id, code, by_day.date(), by=by,
+                                             now=runtime.clock())
         runtime.teller.tell(session, [event], runtime.clock())
         click.echo(_line(row))
 
@@ -104,9 +102,8 @@ def correct(number: str, item: str, value: str, why: str, by: str) -> None:
     """Enter the right VALUE of an ITEM, as equipment.cars 0; it counts once somebody else accepts."""
     with opened() as runtime, runtime.database.write() as session:
         row = _review(session, number)
-        review_desk.enter_correction(
-            session, runtime.vault, row.id, item, items.typed(item, value), why=why, by=by, now=runtime.clock()
-        )
+        review_desk.enter_correction(session, runtime.vault, row.id, item, items.typed(item, value), why=why, by=by,
+                                     now=runtime.clock())
         click.echo(f"{spaced(row.number)}  {item}: entered, waits for the decision of another clerk")
 
 
@@ -119,9 +116,8 @@ def accept(number: str, text: str | None, by: str) -> None:
     text = _text(text)
     with opened() as runtime, runtime.database.write() as session:
         row = _review(session, number)
-        events = review_desk.accept(
-            session, runtime.vault, runtime.scorer, row.id, text=text, by=by, now=runtime.clock()
-        )
+        events = review_desk.accept(session, runtime.vault, runtime.scorer, row.id, text=text, by=by,
+                                    now=runtime.clock())
         runtime.teller.tell(session, events, runtime.clock())
         click.echo(_line(row))
 
@@ -160,17 +156,9 @@ def ask(household: str, contested: tuple[str, ...], by: str) -> None:
     """Ask for a review for a HOUSEHOLD that stands at the counter."""
     with opened() as runtime, runtime.database.write() as session:
         now = runtime.clock()
-        asked = review.ask(
-            session,
-            runtime.vault,
-            _household(session, runtime, household),
-            channel="centre",
-            asked_by=uuid4().hex,
-            contested=contested,
-            by=review_desk.clerk(by),
-            now=now,
-            answer_within=timedelta(days=runtime.settings.review_answer_days),
-        )
+        asked = review.ask(session, runtime.vault, _household(session, runtime, household), channel="centre",
+                           asked_by=uuid4().hex, contested=contested, by=review_desk.clerk(by), now=now,
+                           answer_within=timedelta(days=runtime.settings.review_answer_days))
         if isinstance(asked, ReviewAsked):
             runtime.teller.tell(session, [asked], now)
             click.echo(f"{spaced(asked.number)}  answer by {asked.answer_by}")
@@ -183,10 +171,8 @@ commands: tuple[click.Command, ...] = (reviews,)
 
 def _line(row: Review) -> str:
     marks = [mark for mark, at in (("late", row.late_at), ("at risk", row.at_risk_at)) if at and not row.decided_at]
-    return (
-        f"{spaced(row.number)}  {row.state:17}  asked {day_of(row.asked_at)}  answer by {row.promised_by}  "
-        f"{row.assigned_to or '-':20}  {', '.join(marks[:1])}"
-    ).rstrip()
+    return (f"{spaced(row.number)}  {row.state:17}  asked {day_of(row.asked_at)}  answer by {row.promised_by}  "
+            f"{row.assigned_to or '-':20}  {', '.join(marks[:1])}").rstrip()
 
 
 def _details(session: Session, row: Review) -> list[str]:
@@ -198,10 +184,8 @@ def _details(session: Session, row: Review) -> list[str]:
     places = evidence.positions(session, [row.household_id])
     for entered in review_desk.corrections(session, row.id):
         item = evidence.placed(entered, places) or "a member who has left"
-        lines.append(
-            f"{day_of(entered.entered_at)} {item} = {json.dumps(entered.value)}, entered by "
-            f"{entered.entered_by}: {entered.reason}"
-        )
+        lines.append(f"{day_of(entered.entered_at)} {item} = {json.dumps(entered.value)}, entered by "
+                     f"{entered.entered_by}: {entered.reason}")
     if row.outcome:
         lines.append(f"{row.outcome}: {row.reason}, by {row.decided_by}")
     return lines
@@ -232,4 +216,4 @@ def _why_not(seen: Window) -> str:
         return f"This index is contested already: {spaced(seen.review.number)}, {seen.review.state}."
     if seen.state == "late":
         return f"The sixty days ended on {seen.last_day}. A data update or a complaint is still possible."
-    return "This household has no index yet, so there is nothing to review."
+    return "This household has no index, or is out of the register: there is nothing to review."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
@@ -58,11 +59,12 @@ def file(household: str, kind: str, channel: str, given: tuple[str, ...], by: st
 @click.option("--no-texts", is_flag=True, help="the new number has not agreed to texts")
 @by
 def number(household: str, new_number: str, channel: str, no_texts: bool, by: str) -> None:
-    """Give HOUSEHOLD a new telephone number: at once at the centre, else after 72 hours."""
+    """Give HOUSEHOLD a new telephone number: at once at the centre, else after NUMBER_WAIT_HOURS."""
     with opened() as runtime, runtime.database.write() as session:
         asked = number_change.ask_number(
             session, runtime.vault, _household(session, runtime, household), new_number, channel=channel,
-            asked_by=_session(), by=by, now=runtime.clock(), consent=not no_texts)
+            asked_by=_session(), by=by, now=runtime.clock(), consent=not no_texts,
+            wait=timedelta(hours=runtime.settings.number_wait_hours))
         runtime.teller.tell(session, [asked], runtime.clock())
         _show(session, session.get_one(DataUpdate, asked.update_id).number)
 
@@ -158,9 +160,14 @@ def round_(household: str, said: str, kind: str | None, channel: str, by: str) -
 
 @click.command(name="stale")
 @click.option("--days", type=click.IntRange(1), default=stale.DAYS, show_default=True)
-def stale_(days: int) -> None:
-    """Count the households that were not scored anew for a year, by region."""
+@click.option("--list", "listed", is_flag=True, help="the registration number of each, instead of the counts")
+def stale_(days: int, listed: bool) -> None:
+    """Count the households that were not scored anew for a year, by region; or list them."""
     with opened() as runtime, runtime.database.read() as session:
+        if listed:
+            for one in stale.not_rescored(session, runtime.clock(), days):
+                click.echo(f"{spaced(one.number)}  region {one.region:2}  scored {day_of(one.computed_at)}")
+            return
         found = stale.count(session, runtime.clock(), days)
         for region, count in found.items():
             click.echo(f"region {region:2}  {count:9}")

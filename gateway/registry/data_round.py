@@ -1,7 +1,8 @@
 """Data round: once a year a household is asked whether its data are still right.
 
-Each household has its day (`Household.round_on`), a year later each time; the days are spread over the year, so that
-every day as many are asked and the centres can serve them. What was declared lately is not asked about. A score
+Each household has its day (`Household.round_on`): the first one in the month that begins a year after its
+declaration, then the same day each year. The month spreads those who declared together, so that the centres can serve
+them. What was declared lately is not asked about. A score
 proves nothing here: a new formula or a partner's answer is no word of the household.
 """
 
@@ -49,7 +50,8 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
     today = day_of(now)
     homes = session.execute(
         sa.select(Household.id, Household.round_on, Household.declared_on).where(Household.round_on <= today)
-        .order_by(Household.round_on, Household.id).limit(limit).with_for_update(skip_locked=True)).all()
+        .order_by(Household.round_on, Household.id).limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)).all()
     if not homes:
         return []
     left = set(session.scalars(sa.select(Registration.household_id).where(

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.registry import audit, extract, inquiry, score
+from gateway.registry import audit, extract, registration, score
 from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
 from gateway.registry.events import Event
@@ -55,7 +55,7 @@ def apply(session: Session, vault: Vault, scorer: Scorer, update_id: UUID, items
         household_id=home.id, item=item, member_blind=b"", value=items[item], entered_by=by, reason="data update",
         review_id=None, in_force_at=now, entered_at=now) for item in sorted(corrected))
     session.flush()
-    inquiry.ask(session, [home.id], now)
+    registration.verify(session, [home.id], now)
     return _scored(session, vault, scorer, found, home, items, by, now)
 
 
@@ -119,6 +119,8 @@ def _begun(session: Session, update_id: UUID, kinds: Collection[str], now: datet
     hold(session, [found.household_id])
     if frozen(session, found.household_id, now):
         raise NotAllowed("A new telephone number waits, and nothing is changed meanwhile; refuse or withdraw it first.")
+    if registration.standing_out(session, [found.household_id]):
+        raise NotAllowed("This household is withdrawn or struck off; reinstate it first, then change what it declared.")
     found = step(session, DataUpdate, update_id, "applied", TRANSITIONS, ended_at=now)
     return found, session.get_one(Household, found.household_id, populate_existing=True)
 
@@ -158,9 +160,13 @@ def _seal_lines(vault: Vault, home: Household, lines: list[str]) -> None:
 
 def _scored(session: Session, vault: Vault, scorer: Scorer, found: DataUpdate, home: Household, items: Collection[str],
             by: str, now: datetime) -> list[Event]:
-    """Score, and keep which score the update led to: the delay from one to the other is a figure (MAJ-01)."""
+    """Score, and keep which score the update led to: the delay from one to the other is a figure (MAJ-01).
+
+    What is still being verified gets its index when the bodies have answered, and not by the way.
+    """
     before = score.latest(session, home.id)
-    events = scorer.score(session, [home], "data_update", now).events
+    verified = registration.states(session, [home.id]).get(home.id) not in registration.UNSCORED
+    events = scorer.score(session, [home], "data_update", now).events if verified else []
     after = score.latest(session, home.id)
     if after and (before is None or before.id != after.id):
         found.score_id = after.id

@@ -7,6 +7,7 @@ tables a member is named by the blind index of the identifier, since positions c
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -71,7 +72,8 @@ class Evidence:
     """The facts that count for one household. `sources` names, for each corrected item, who and when.
 
     `sources["*"]` is the declaration; every other key is an item with `by` (a partner, or `operator`), `on`
-    (ISO date) and `reference`.
+    (ISO date) and `reference`: the id of the finding or correction. The body's own words may name a person, and
+    what stands in a snapshot can never be taken away.
     """
 
     facts: Facts = field(repr=False)
@@ -87,7 +89,7 @@ def effective(session: Session, homes: Sequence[Household]) -> dict[UUID, Eviden
     for finding in last_words(session, ids).values():
         if finding.outcome == "corrected":
             _correct(found[finding.household_id], finding, places, by=finding.partner,
-                     on=str(finding.answered_on), reference=finding.reference)
+                     on=str(finding.answered_on), reference=str(finding.id))
     for correction in session.scalars(sa.select(Correction).where(
             Correction.household_id.in_(ids), Correction.in_force_at.is_not(None))
             .order_by(Correction.in_force_at, Correction.id)):
@@ -100,14 +102,22 @@ def effective(session: Session, homes: Sequence[Household]) -> dict[UUID, Eviden
 def last_words(session: Session, household_ids: Sequence[UUID]) -> dict[tuple[UUID, str, bytes], Finding]:
     """The finding that counts for each item, by household, item and member. It may confirm: then the declaration does.
 
-    It is that of the latest day, then of the greater reference. `unknown` overturns nothing. Where one reference says
-    two things on one day, a confirmation goes before a correction: no household loses by a body's contradiction.
+    It is that of the latest day, then of the greater reference (`_natural`). `unknown` overturns nothing. Where one
+    reference says two things on one day, a confirmation goes before a correction: no household loses by a body's
+    contradiction.
     In what order answers came does not matter.
     """
     findings = session.scalars(sa.select(Finding).where(
         Finding.household_id.in_(household_ids), Finding.outcome != "unknown"))
-    rising = sorted(findings, key=lambda one: (one.answered_on, one.reference, one.outcome == "confirmed", one.said))
+    rising = sorted(findings, key=lambda one: (
+        one.answered_on, _natural(one.reference), one.outcome == "confirmed", one.said))
     return {(one.household_id, one.item, one.member_blind): one for one in rising}
+
+
+def _natural(reference: str) -> tuple[list[str | int], str]:
+    """References in the order in which a body counts them: REF-9 before REF-10."""
+    parts: list[str | int] = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", reference)]
+    return parts, reference
 
 
 def positions(session: Session, household_ids: Sequence[UUID]) -> Places:

@@ -74,7 +74,6 @@ REFUSALS = {
     "identifier_malformed": "An identifier has exactly 10 digits, 0 to 9; compare it with the document.",
     "identifier_repeated": "An earlier member of this household has this identifier; correct one of the two.",
     "birth_in_future": "The birth date has not come yet; correct it.",
-    "birth_after_registration": "The birth date is after the registration; correct one of the two.",
     "birth_too_long_ago": "The birth date is more than 130 years ago; use the Gregorian calendar.",
     "head_not_single": "A household has exactly one head; set the relation of the others.",
     "spouse_unmarried": "A spouse and the head are both married; correct a marital status or the relation.",
@@ -419,20 +418,18 @@ def _dates(household: Household, today: date) -> Iterator[Problem]:
     elif registered and registered > today:
         yield _problem(("registered_on",), "registration_in_future")
     for position, member in _members(household):
-        code = birth(member.get("birth_date"), registered, today)
+        code = birth(member.get("birth_date"), today)
         if code:
             yield _problem(("members", position, "birth_date"), code)
 
 
-def birth(value: object, registered: date | None, today: date) -> str | None:
-    """The code of what is wrong with a day of birth, or None."""
+def birth(value: object, today: date) -> str | None:
+    """The code of what is wrong with a day of birth, or None. A child may be born after the registration."""
     born = _date(value)
     if born is None:
         return "not_a_date" if isinstance(value, str) else None
     if born > today:
         return "birth_in_future"
-    if registered and born > registered:
-        return "birth_after_registration"
     return "birth_too_long_ago" if born.year < today.year - OLDEST else None
 
 
@@ -448,7 +445,7 @@ def _roles(household: Household, _: date) -> Iterator[Problem]:
             yield _problem(("members", position, "relation"), "spouse_unmarried")
 
 
-def _declarant(household: Household, _: date) -> Iterator[Problem]:
+def _declarant(household: Household, today: date) -> Iterator[Problem]:
     position, members = household.get("declarant"), household.get("members")
     if type(position) is not int or position < 1 or not isinstance(members, list) or not members:
         return
@@ -458,7 +455,7 @@ def _declarant(household: Household, _: date) -> Iterator[Problem]:
     declarant = members[position - 1]
     registered = _date(household.get("registered_on"))
     born = _date(declarant.get("birth_date")) if isinstance(declarant, dict) else None
-    if registered and born and born <= registered and _age(born, registered) < ADULT:
+    if registered and born and born <= today and _age(born, registered) < ADULT:
         yield _problem(("declarant",), "declarant_minor")
 
 

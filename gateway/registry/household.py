@@ -18,16 +18,17 @@ from gateway.vault import Vault
 # A number serves at most this many households; beyond, it is an agency's or a shop's, and proves nothing.
 SHARED_BY_AT_MOST = 5
 YEAR = timedelta(days=365)
+ROUND_SPREAD_DAYS = 31
 
 
 def _first_round(context: Any) -> date:
-    """One of the 365 days that begin a year after the declaration: which one, the random end of the id says.
+    """One of the 31 days that begin a year after the declaration: which one, the random end of the id says.
 
-    A registry loaded in one night is then not asked in one night.
+    What was declared in one night is then not asked in one night.
     """
     row = context.get_current_parameters()
     first: date = row["declared_on"] + YEAR
-    return first + timedelta(days=row["id"].int % YEAR.days)
+    return first + timedelta(days=row["id"].int % ROUND_SPREAD_DAYS)
 
 
 class Household(Base):

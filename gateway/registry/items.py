@@ -81,7 +81,7 @@ def check(home: Household, item: str, value: object, today: date) -> None:
     problem = extract.check_field(item, value)
     if problem:
         raise NotAllowed(f"{item}: {problem.reason}")
-    wrong = extract.birth(value, home.registered_on, today) if item.endswith(".birth_date") else None
+    wrong = extract.birth(value, today) if item.endswith(".birth_date") else None
     if wrong:
         raise NotAllowed(f"{item}: {extract.REFUSALS[wrong]}")
 

@@ -108,7 +108,10 @@ def refuse_from(session: Session, vault: Vault, household_ids: Sequence[UUID], m
 
 
 def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> list[Event]:
-    """Put the numbers whose time has come in force, at most `limit`. What is refused meanwhile is passed over."""
+    """Put the numbers whose time has come in force, at most `limit`.
+
+    What is refused or postponed meanwhile is passed over.
+    """
     ripe = session.execute(
         sa.select(DataUpdate.id, DataUpdate.household_id)
         .where(DataUpdate.state == "waiting", DataUpdate.effective_at <= now)
@@ -120,7 +123,8 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
         # Too many may have taken the same number since: it would prove nothing any more.
         to = "refused" if _too_many(session, waits.value_blind, row.household_id) else "applied"
         try:
-            found = step(session, DataUpdate, row.id, to, TRANSITIONS, DataUpdate.state == "waiting", ended_at=now)
+            found = step(session, DataUpdate, row.id, to, TRANSITIONS, DataUpdate.state == "waiting",
+                         DataUpdate.effective_at <= now, ended_at=now)
         except NotAllowed:
             continue
         if to == "applied":
@@ -129,6 +133,21 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
         audit.record(session, vault, "number.changed" if to == "applied" else "number.refused", by="system", now=now,
                      household_id=found.household_id, subject=found.id)
     return events
+
+
+def postpone(session: Session, vault: Vault, update_id: UUID, now: datetime,
+             wait_by_letter: timedelta = WAIT_BY_LETTER) -> None:
+    """The warning of a number that waits did not arrive, and a letter takes its place: it waits for the post.
+
+    What already waits as long, or waits no more, is left as it is.
+    """
+    found, until = session.get_one(DataUpdate, update_id), now + wait_by_letter
+    hold(session, [found.household_id])
+    if session.scalar(sa.update(DataUpdate).where(
+            DataUpdate.id == update_id, DataUpdate.state == "waiting", DataUpdate.effective_at < until)
+            .values(effective_at=until).returning(DataUpdate.id)):
+        audit.record(session, vault, "number.postponed", by="system", now=now, household_id=found.household_id,
+                     subject=update_id)
 
 
 def not_mine(session: Session, vault: Vault, msisdn: str, *, channel: str, asked_by: str, by: str, now: datetime,

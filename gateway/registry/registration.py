@@ -34,7 +34,7 @@ TRANSITIONS: Transitions = {
     "registered": frozenset({"verifying", "scored", "withdrawn", "struck_off"}),
     "verifying": frozenset({"scored", "withdrawn", "struck_off"}),
     "scored": frozenset({"notified", "withdrawn", "struck_off"}),
-    "notified": frozenset({"withdrawn", "struck_off"}),
+    "notified": frozenset({"scored", "withdrawn", "struck_off"}),
     "withdrawn": frozenset({"pre_registered", "registered"}),
     "struck_off": frozenset({"registered"}),
 }
@@ -179,6 +179,11 @@ def notified(session: Session, household_id: UUID, on: date, now: datetime) -> b
     return bool(_move(session, [household_id], ("scored",), state="notified", since=now, notified_on=on))
 
 
+def not_notified(session: Session, household_id: UUID, now: datetime) -> None:
+    """What was taken for the proof was none: the household still has to be told."""
+    _move(session, [household_id], ("notified",), state="scored", since=now, notified_on=None)
+
+
 def withdraw(session: Session, vault: Vault, registration_id: UUID, *, why: str, by: str, now: datetime) -> None:
     """The household does not want to be registered any more. Raises `NotAllowed`."""
     _leave(session, vault, registration_id, "withdrawn", None, why, by, now)
@@ -238,7 +243,7 @@ def _leave(session: Session, vault: Vault, registration_id: UUID, to: str, reaso
 def _hold(session: Session, registration_id: UUID) -> None:
     """Nobody scores this household, or keeps an answer about it, until the transaction ends."""
     held = sa.select(Registration.household_id).where(Registration.id == registration_id).scalar_subquery()
-    session.execute(sa.select(Household.id).where(Household.id == held).with_for_update())
+    session.execute(sa.select(Household.id).where(Household.id == held).with_for_update(key_share=True))
 
 
 def _move(session: Session, household_ids: Sequence[UUID], starts: Sequence[str], **values: Any) -> int:

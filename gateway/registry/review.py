@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
-from gateway.registry import audit, items, score
+from gateway.registry import audit, items, registration, score
 from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
 from gateway.registry.household import Household
@@ -30,7 +30,6 @@ A_DAY = timedelta(days=1)
 # Of the time for the answer, what is left when a review is at risk: a fifth.
 AT_RISK_LEFT = 5
 CHANCE = secrets.SystemRandom()
-
 
 # acknowledged: the number was told. needs_information: the household must bring something by a day.
 TRANSITIONS: Transitions = {
@@ -89,7 +88,9 @@ class Review(Base):
 
 @dataclass(frozen=True)
 class Window:
-    """Whether a review can be asked: `open`, `late`, `already` (see `review`) or `none` (there is no index).
+    """Whether a review can be asked: `open`, `late`, `already` (see `review`), or `none`.
+
+    There is `none` where the household has no index, or is out of the register.
 
     While there is no proof that the household was told, the sixty days have not begun: `last_day` is then what
     it would be if today were the day. Who is `late` may still file a data update or a complaint.
@@ -124,6 +125,8 @@ def last_day(notified_on: date) -> date:
 
 def window(session: Session, household_id: UUID, now: datetime) -> Window:
     """What this household may still do about its present index."""
+    if registration.standing_out(session, [household_id]):
+        return Window("none")
     current = score.latest(session, household_id)
     told = score.notified(session, current.id) if current else None
     if current is None:
@@ -135,19 +138,9 @@ def window(session: Session, household_id: UUID, now: datetime) -> Window:
     return Window("open" if day_of(now) <= last else "late", current.id, last)
 
 
-def ask(
-    session: Session,
-    vault: Vault,
-    household_id: UUID,
-    *,
-    channel: str,
-    asked_by: str,
-    answer_within: timedelta,
-    now: datetime,
-    contested: Sequence[str] = (),
-    by: str = "household",
-    chance: Random = CHANCE,
-) -> Window | ReviewAsked:
+def ask(session: Session, vault: Vault, household_id: UUID, *, channel: str, asked_by: str, answer_within: timedelta,
+        now: datetime, contested: Sequence[str] = (), by: str = "household", chance: Random = CHANCE
+        ) -> Window | ReviewAsked:
     """Ask for a review, which is acknowledged at once; where that cannot be, the `Window` says why.
 
     `contested` are items of the household's evidence, as `equipment.cars`; none of them contests the index as a whole.
@@ -159,25 +152,10 @@ def ask(
     while (seen := window(session, household_id, now)).state == "open":
         home = session.get_one(Household, household_id)
         review_id, number, answer_by = new_id(), new_number("review", chance), day_of(now) + answer_within
-        if insert_new(
-            session,
-            Review,
-            [
-                {
-                    "id": review_id,
-                    "household_id": household_id,
-                    "score_id": seen.score_id,
-                    "number": number,
-                    "channel": channel,
-                    "asked_by": asked_by,
-                    "asked_at": now,
-                    "since": now,
-                    "answer_by": answer_by,
-                    "promised_by": answer_by,
-                    "items": items.keep(session, home, contested) if contested else [],
-                }
-            ],
-        ):
+        if insert_new(session, Review, [{
+                "id": review_id, "household_id": household_id, "score_id": seen.score_id, "number": number,
+                "channel": channel, "asked_by": asked_by, "asked_at": now, "since": now, "answer_by": answer_by,
+                "promised_by": answer_by, "items": items.keep(session, home, contested) if contested else []}]):
             asked = session.get_one(Review, review_id)
             record(session, vault, asked, "asked", by=by, now=now, items=[item["item"] for item in asked.items])
             move(session, vault, asked, "acknowledged", "acknowledged", by="system", now=now, watch_on=watched(asked))
@@ -200,14 +178,9 @@ def state_of(session: Session, number: str, now: datetime) -> Standing | None:
     promised = found.promised_by + waited(found, day_of(now))
     next_step = _next_step(session, found, promised, now)
     waits = found.state == "needs_information"
-    return Standing(
-        found.state,
-        day_of(found.since),
-        next_step,
-        promised if next_step in ("wait", "bring", "late") and day_of(now) <= promised else None,
-        found.needs if waits else None,
-        found.needed_by if waits else None,
-    )
+    by = promised if next_step in ("wait", "bring", "late") and day_of(now) <= promised else None
+    return Standing(found.state, day_of(found.since), next_step, by, found.needs if waits else None,
+                    found.needed_by if waits else None)
 
 
 def by_number(session: Session, number: str) -> Review:
@@ -223,71 +196,33 @@ def by_number(session: Session, number: str) -> Review:
 
 def hold(session: Session, review_id: UUID) -> Review:
     """The review as it stands, held until the transaction ends: of two clerks at once the second one waits."""
-    found = session.scalar(
-        sa.select(Review).where(Review.id == review_id).with_for_update().execution_options(populate_existing=True)
-    )
+    found = session.scalar(sa.select(Review).where(Review.id == review_id).with_for_update()
+                           .execution_options(populate_existing=True))
     if found is None:
         raise NotAllowed("There is no such review.")
     return found
 
 
-def move(
-    session: Session,
-    vault: Vault,
-    held: Review,
-    to: str,
-    act: str,
-    *,
-    by: str,
-    now: datetime,
-    why: str | None = None,
-    **values: Any,
-) -> Review:
+def move(session: Session, vault: Vault, held: Review, to: str, act: str, *, by: str, now: datetime,
+         why: str | None = None, **values: Any) -> Review:
     """One step along `TRANSITIONS`, written into the audit as `review.<act>`. Raises `NotAllowed`."""
     moved = step(session, Review, held.id, to, TRANSITIONS, **{"since": now, **values})
     record(session, vault, moved, act, by=by, now=now, why=why)
     return moved
 
 
-def record(
-    session: Session,
-    vault: Vault,
-    row: Review,
-    act: str,
-    *,
-    by: str,
-    now: datetime,
-    why: str | None = None,
-    **detail: Any,
-) -> None:
+def record(session: Session, vault: Vault, row: Review, act: str, *, by: str, now: datetime, why: str | None = None,
+           **detail: Any) -> None:
     """Write into the audit what was done to this review."""
-    audit.record(
-        session,
-        vault,
-        f"review.{act}",
-        by=by,
-        now=now,
-        household_id=row.household_id,
-        subject=row.id,
-        why=why,
-        **detail,
-    )
+    audit.record(session, vault, f"review.{act}", by=by, now=now, household_id=row.household_id, subject=row.id,
+                 why=why, **detail)
 
 
 def resume(session: Session, vault: Vault, held: Review, act: str, *, by: str, now: datetime) -> Review:
     """The review goes on after waiting for the household; the promised day moves by the days that it waited."""
     promised_by = held.promised_by + waited(held, day_of(now))
-    return move(
-        session,
-        vault,
-        held,
-        "assigned",
-        act,
-        by=by,
-        now=now,
-        promised_by=promised_by,
-        watch_on=watched(held, promised_by),
-    )
+    return move(session, vault, held, "assigned", act, by=by, now=now, promised_by=promised_by,
+                watch_on=watched(held, promised_by))
 
 
 def waited(row: Review, today: date) -> timedelta:
@@ -297,11 +232,12 @@ def waited(row: Review, today: date) -> timedelta:
     return min(today, row.needed_by + A_DAY) - day_of(row.since)
 
 
-def watched(row: Review, promised_by: date | None = None) -> date | None:
-    """The day on which the clock must look at this review while it is worked on: at 80 % of its time, or at breach."""
+def watched(row: Review, promised_by: date | None = None) -> date:
+    """The day on which the clock must look at this review while it is worked on.
+
+    At 80 % of its time; once it is at risk, when the promise that stands now is broken, be it the first or the next.
+    """
     promised_by = promised_by or row.promised_by
-    if row.late_at:
-        return None
     if row.at_risk_at:
         return promised_by + A_DAY
     return promised_by - timedelta(days=(row.answer_by - day_of(row.asked_at)).days // AT_RISK_LEFT)

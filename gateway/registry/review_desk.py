@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
-from gateway.registry import items
+from gateway.registry import items, registration
 from gateway.registry.clock import day_of
 from gateway.registry.events import DecisionChanged, Event, IndexChanged, ReviewDecided, ReviewNeedsInformation
 from gateway.registry.evidence import Correction
@@ -27,29 +27,13 @@ from gateway.registry.steps import NotAllowed, refusal
 from gateway.vault import Vault
 
 # What a household may have to bring.
-NEEDS = (
-    "identity_document",
-    "bill",
-    "vehicle_paper",
-    "property_paper",
-    "school_certificate",
-    "health_cover_paper",
-    "income_paper",
-    "family_paper",
-    "other_paper",
-)
+NEEDS = ("identity_document", "bill", "vehicle_paper", "property_paper", "school_certificate", "health_cover_paper",
+         "income_paper", "family_paper", "other_paper")
 # A household is never given longer, so that no review sleeps.
 BRING_WITHIN = timedelta(days=30)
 # Why a review is refused.
-REASONS = (
-    "values_confirmed",
-    "nothing_brought",
-    "proof_not_sufficient",
-    "changed_later",
-    "not_in_index",
-    "other_register",
-    "other",
-)
+REASONS = ("values_confirmed", "nothing_brought", "proof_not_sufficient", "changed_later", "not_in_index",
+           "other_register", "other")
 # What an acceptance came to.
 RESULTS = ("new_index", "new_decision", "same_index")
 LONGEST_TEXT = 2000
@@ -68,9 +52,8 @@ def assign(session: Session, vault: Vault, review_id: UUID, to: str, *, by: str,
     move(session, vault, held, "assigned", "assigned", by=by, now=now, assigned_to=to, since=since)
 
 
-def need_information(
-    session: Session, vault: Vault, review_id: UUID, what: str, needed_by: date, *, by: str, now: datetime
-) -> ReviewNeedsInformation:
+def need_information(session: Session, vault: Vault, review_id: UUID, what: str, needed_by: date, *, by: str,
+                     now: datetime) -> ReviewNeedsInformation:
     """The household must bring `what` (of `NEEDS`) by the day `needed_by`. Until then the clock of the answer rests.
 
     Raises `NotAllowed`.
@@ -80,19 +63,8 @@ def need_information(
         raise NotAllowed(f"What is needed is one of: {', '.join(NEEDS)}.")
     if not today < needed_by <= today + BRING_WITHIN:
         raise NotAllowed(f"The household can be given until a day after today and at most {BRING_WITHIN.days} days.")
-    move(
-        session,
-        vault,
-        held,
-        "needs_information",
-        "information_needed",
-        by=by,
-        now=now,
-        why=what,
-        needs=what,
-        needed_by=needed_by,
-        watch_on=needed_by + timedelta(days=1),
-    )
+    move(session, vault, held, "needs_information", "information_needed", by=by, now=now, why=what, needs=what,
+         needed_by=needed_by, watch_on=needed_by + timedelta(days=1))
     return ReviewNeedsInformation(held.household_id, held.id, held.number, needed_by)
 
 
@@ -104,9 +76,8 @@ def information_received(session: Session, vault: Vault, review_id: UUID, *, by:
     resume(session, vault, held, "information_received", by=by, now=now)
 
 
-def enter_correction(
-    session: Session, vault: Vault, review_id: UUID, item: str, value: Any, *, why: str, by: str, now: datetime
-) -> None:
+def enter_correction(session: Session, vault: Vault, review_id: UUID, item: str, value: Any, *, why: str, by: str,
+                     now: datetime) -> None:
     """Propose the right value of an item; it counts once the review is accepted, by somebody else.
 
     A value proposed later for the same item takes its place. `why` names the paper or the answer it rests on, nobody's
@@ -123,26 +94,13 @@ def enter_correction(
     if held.items and item not in contested:
         raise NotAllowed(f"This review contests {', '.join(contested)}; another item is a data update.")
     items.check(home, item, value, day_of(now))
-    session.add(
-        Correction(
-            id=new_id(),
-            household_id=held.household_id,
-            item=name,
-            member_blind=member_blind,
-            value=value,
-            entered_by=by,
-            reason=why,
-            review_id=held.id,
-            in_force_at=None,
-            entered_at=now,
-        )
-    )
+    session.add(Correction(id=new_id(), household_id=held.household_id, item=name, member_blind=member_blind,
+                           value=value, entered_by=by, reason=why, review_id=held.id, in_force_at=None, entered_at=now))
     record(session, vault, held, "correction_entered", by=by, now=now, item=name)
 
 
-def accept(
-    session: Session, vault: Vault, scorer: Scorer, review_id: UUID, *, by: str, now: datetime, text: str = ""
-) -> list[Event]:
+def accept(session: Session, vault: Vault, scorer: Scorer, review_id: UUID, *, by: str, now: datetime, text: str = ""
+           ) -> list[Event]:
     """The household was right: the corrections count from now, and it is scored again.
 
     Returns what follows for the index, then `ReviewDecided`. Where the index stays the same, the reason says so. Raises
@@ -157,32 +115,20 @@ def accept(
     with session.begin_nested():
         session.execute(sa.update(Correction).where(Correction.review_id == held.id).values(in_force_at=now))
         scored = scorer.score(session, [session.get_one(Household, held.household_id)], "review", now)
+        # Asked here, because the scorer holds the household: it cannot leave the register any more meanwhile.
+        if registration.standing_out(session, [held.household_id]):
+            raise NotAllowed("This household is out of the register and is not scored: refuse the review with a "
+                             "reason, or let the household withdraw it.")
         if scored.failed:
             raise NotAllowed("With these corrections the index cannot be computed: see whether they fit each other.")
     result, new_score_id = _result(scored.events)
-    move(
-        session,
-        vault,
-        held,
-        "decided",
-        "accepted",
-        by=by,
-        now=now,
-        why=result,
-        outcome="accepted",
-        reason=result,
-        text_sealed=sealed,
-        decided_by=by,
-        decided_at=now,
-        new_score_id=new_score_id,
-        watch_on=None,
-    )
+    move(session, vault, held, "decided", "accepted", by=by, now=now, why=result, outcome="accepted", reason=result,
+         text_sealed=sealed, decided_by=by, decided_at=now, new_score_id=new_score_id, watch_on=None)
     return [*scored.events, ReviewDecided(held.household_id, held.id)]
 
 
-def refuse(
-    session: Session, vault: Vault, review_id: UUID, *, reason: str, text: str, by: str, now: datetime
-) -> ReviewDecided:
+def refuse(session: Session, vault: Vault, review_id: UUID, *, reason: str, text: str, by: str, now: datetime
+           ) -> ReviewDecided:
     """The index stands: `reason` is of `REASONS`, `text` explains it to this household. Corrections never count.
 
     Raises `NotAllowed`.
@@ -193,22 +139,8 @@ def refuse(
         raise NotAllowed(f"A refusal has one of these reasons: {', '.join(REASONS)}.")
     if not text.strip():
         raise NotAllowed("A refusal has a text that explains it to the household: write one.")
-    move(
-        session,
-        vault,
-        held,
-        "decided",
-        "refused",
-        by=by,
-        now=now,
-        why=reason,
-        outcome="refused",
-        reason=reason,
-        text_sealed=_sealed(vault, held, text),
-        decided_by=by,
-        decided_at=now,
-        watch_on=None,
-    )
+    move(session, vault, held, "decided", "refused", by=by, now=now, why=reason, outcome="refused", reason=reason,
+         text_sealed=_sealed(vault, held, text), decided_by=by, decided_at=now, watch_on=None)
     return ReviewDecided(held.household_id, held.id)
 
 
@@ -230,14 +162,8 @@ def text_of(vault: Vault, row: Review) -> str | None:
     return vault.open(row.text_sealed, "review.text", row.id) if row.text_sealed else None
 
 
-def listed(
-    session: Session,
-    *,
-    state: str | None = None,
-    at_risk: bool = False,
-    assigned_to: str | None = None,
-    limit: int = 100,
-) -> Sequence[Review]:
+def listed(session: Session, *, state: str | None = None, at_risk: bool = False, assigned_to: str | None = None,
+           limit: int = 100) -> Sequence[Review]:
     """Reviews for a clerk's list, the day promised first at the top. `at_risk`: those near or past it, undecided."""
     wanted = [Review.state == state] if state else []
     if at_risk:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from gateway.db import JSON, Base, Exact, UtcDateTime, insert_new, new_id
 
@@ -79,9 +79,13 @@ class IndexScore(Base):
 
 
 class CurrentScore(Base):
-    """Which score of a household counts now: its last successful one. Narrow, for five million are read at once."""
+    """Which score of a household counts now: its last successful one. Narrow, for five million are read at once.
+
+    Half of each page is left free, so that a run which moves them all rewrites each where it lies.
+    """
 
     __tablename__ = "current_score"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 45}},)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)  # the household's
     score_id: Mapped[UUID]
@@ -199,17 +203,33 @@ def currents(session: Session, household_ids: Iterable[UUID]) -> dict[UUID, Inde
 def decisions(session: Session, household_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
     """How each programme judges these households now, the highest limit first."""
     judged: dict[UUID, dict[str, ProgrammeDecision]] = {household_id: {} for household_id in household_ids}
+    # By id, which is made under the lock: whoever waited for it decides last with an earlier `decided_at`.
     for decision in session.scalars(sa.select(ProgrammeDecision).where(
-            ProgrammeDecision.household_id.in_(household_ids))
-            .order_by(ProgrammeDecision.decided_at, ProgrammeDecision.id)):
+            ProgrammeDecision.household_id.in_(household_ids)).order_by(ProgrammeDecision.id)):
         judged[decision.household_id][decision.programme] = decision
     return {household_id: sorted(by_name.values(), key=lambda one: (-(one.threshold or 0), one.programme))
             for household_id, by_name in judged.items()}
 
 
 def notified(session: Session, score_id: UUID) -> Notification | None:
-    """When and how the household was told this score, or None."""
-    return session.scalar(sa.select(Notification).where(Notification.score_id == score_id))
+    """When and how the household was told this score, or None.
+
+    A score that is displayed as the one before it was told with that one: there was nothing to tell anew.
+    """
+    found = session.scalar(sa.select(Notification).where(Notification.score_id == score_id))
+    if found is not None:
+        return found
+    this, former = aliased(IndexScore), aliased(IndexScore)
+    alike = session.scalar(sa.select(former.id).join(this, this.predecessor_id == former.id).where(
+        this.id == score_id, this.displayed == former.displayed, this.cause != "yearly_verification"))
+    return notified(session, alike) if alike else None
+
+
+def forget_notification(session: Session, score_id: UUID, message_id: UUID) -> bool:
+    """The proof was none: the letter came back, and the household was not told. Its sixty days have not begun."""
+    gone = session.execute(sa.delete(Notification).where(
+        Notification.score_id == score_id, Notification.message_id == message_id))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def record_notification(session: Session, *, household_id: UUID, score_id: UUID, medium: str, notified_on: date,

@@ -23,7 +23,7 @@ from gateway.registry.events import DecisionChanged, Event, IndexAssigned, Index
 from gateway.registry.evidence import Evidence
 from gateway.registry.household import Household
 from gateway.registry.index import CannotCompute, Contribution, Formula
-from gateway.registry.programme import Decision, Programme, decide_all
+from gateway.registry.programme import Decision, Programme, decide_all, in_texts
 from gateway.registry.score import (
     CurrentScore,
     FormulaVersion,
@@ -61,8 +61,7 @@ class Scorer:
 
     def score(self, session: Session, homes: Sequence[Household], cause: str, now: datetime,
               on: date | None = None) -> Scored:
-        """Score these households again. `on` is the day on which ages are counted: that of the former snapshot if
-        not given, or the day of registration.
+        """Score these households again. `on` is the day on which ages are counted; without it, see `_day`.
 
         A yearly verification makes a new score even where nothing moved. Who was struck off or has withdrawn is
         passed over.
@@ -70,14 +69,15 @@ class Scorer:
         score.hold(session)
         remember(session, self.formula, now)
         ids = [home.id for home in homes]
-        session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id).with_for_update())
+        session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id)
+                        .with_for_update(key_share=True))
         out = registration.standing_out(session, ids)
         homes = [home for home in homes if home.id not in out]
         before = _Before.of(session, ids)
         batch = _Batch(now)
         for home_id, found in evidence.effective(session, homes).items():
             home = next(home for home in homes if home.id == home_id)
-            day = on or before.taken_on(home_id) or home.registered_on
+            day = on or _day(home, found, cause, before.taken_on(home_id))
             self._score(batch, home, found, day, cause, before)
         return Scored(batch.write(session), sum(row["value"] is None for row in batch.scores))
 
@@ -111,6 +111,17 @@ class Scorer:
         batch.current(household_id, previous.id, snapshot_id, previous.value)
         rows = batch.judged(household_id, previous.id, snapshot_id, moved)
         batch.tell(household_id, previous.id, [row for row in rows if before.judges_otherwise(row)])
+
+
+def _day(home: Household, found: Evidence, cause: str, former: date | None) -> date:
+    """The day on which ages are counted: that of the former snapshot, or at first the day of registration.
+
+    What is declared anew counts on the day of its declaration, and so does a child born since: nobody is counted
+    on a day before birth.
+    """
+    day = former or home.registered_on
+    youngest = max((date.fromisoformat(member["birth_date"]) for member in found.facts["members"]), default=day)
+    return max(day, home.declared_on, youngest) if cause == "data_update" or youngest > day else day
 
 
 def remember(session: Session, formula: Formula, now: datetime) -> None:
@@ -171,11 +182,12 @@ class _Before:
         return differs(self.decisions.get(household_id, {}).get(decision.programme), decision)
 
     def judges_otherwise(self, row: Mapping[str, Any], *, moved_index: bool = False) -> bool:
-        """Whether the household has to hear of it. Where the index moved, its notice tells the side of the limit."""
+        """Whether the household has to hear of it. Where the index moved, its notice tells the side of the limits that
+        it names."""
         former = self.decisions.get(row["household_id"], {}).get(row["programme"])
         if former is None or former.eligible == row["eligible"]:
             return False
-        return not moved_index or former.below == row["below"]
+        return not moved_index or former.below == row["below"] or row["programme"] not in in_texts()
 
 
 def differs(former: Any, decision: Decision) -> bool:

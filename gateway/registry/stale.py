@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.registry.household import Household
+from gateway.registry.registration import Registration
 from gateway.registry.score import CurrentScore, IndexScore
 
 DAYS = 365
@@ -19,9 +20,10 @@ AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Stale:
-    """A household, and when the index that counts for it was computed."""
+    """A household, the number of its registration, and when the index that counts for it was computed."""
 
     household_id: UUID
+    number: str
     region: int
     computed_at: datetime
 
@@ -34,7 +36,8 @@ def not_rescored(session: Session, now: datetime, days: int = DAYS, at_once: int
     """
     last: UUID | None = None
     while True:
-        page = (_old(now, days).add_columns(CurrentScore.id, Household.region, IndexScore.computed_at)
+        page = (_old(now, days).join(Registration, Registration.household_id == CurrentScore.id)
+                .add_columns(CurrentScore.id, Registration.number, Household.region, IndexScore.computed_at)
                 .order_by(CurrentScore.id).limit(at_once))
         found = session.execute(page.where(CurrentScore.id > last) if last else page).all()
         yield from (Stale(*row) for row in found)

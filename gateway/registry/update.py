@@ -35,12 +35,15 @@ CENTRE = "centre"
 # A new address takes the letters with the PIN, a new declarant the household: by telephone they are never begun.
 ONLY_IN_PERSON = ("address", "members", "declarant")
 # waiting: a new number in its 72 hours. forwarded: the other register has it. refused: by the old number, or a clerk.
-TRANSITIONS: Transitions = {"received": frozenset({"waiting", "forwarded", "in_person", "applied", "refused",
-                                                   "withdrawn"}), "waiting": frozenset({"applied", "refused",
-                                                                                        "withdrawn"}),
-                            "in_person": frozenset({"forwarded", "applied", "refused", "withdrawn"}),
-                            "forwarded": frozenset({"applied", "refused"}), "applied": frozenset(),
-                            "refused": frozenset(), "withdrawn": frozenset()}
+TRANSITIONS: Transitions = {
+    "received": frozenset({"waiting", "forwarded", "in_person", "applied", "refused", "withdrawn"}),
+    "waiting": frozenset({"applied", "refused", "withdrawn"}),
+    "in_person": frozenset({"forwarded", "applied", "refused", "withdrawn"}),
+    "forwarded": frozenset({"applied", "refused"}),
+    "applied": frozenset(),
+    "refused": frozenset(),
+    "withdrawn": frozenset(),
+}
 OPEN = tuple(state for state, ends in TRANSITIONS.items() if ends)
 # What happens next, in words of every language (templates/words/updates.*). An `in_person` one goes to its register.
 NEXT_STEP = {"received": "centre_examines", "waiting": "old_number_may_refuse", "forwarded": "register_answers",
@@ -166,10 +169,11 @@ def numbered(session: Session, number: str) -> DataUpdate:
 def hold(session: Session, household_ids: Collection[UUID]) -> None:
     """Let nobody else change these households until the transaction ends; in one order, so that two never deadlock.
 
+    Rows that only name a household (`key_share`) are written meanwhile, as they are while any household is held.
     Raises `NotAllowed` when there is no such household.
     """
     held = session.scalars(sa.select(Household.id).where(Household.id.in_(household_ids)).order_by(Household.id)
-                           .with_for_update()).all()
+                           .with_for_update(key_share=True)).all()
     if len(held) < len(set(household_ids)):
         raise NotAllowed("There is no such household.")
 

@@ -159,7 +159,7 @@ def _addressed(session: Session, vault: Vault, answers: Iterable[Answer]) -> dic
     numbers = {blind: number for number in {one.household_number for one in answers}
                for blind in vault.blinds(number, "household.number")}
     found = session.scalars(sa.select(Household).where(Household.number_blind.in_(list(numbers)))
-                            .order_by(Household.id).with_for_update().execution_options(populate_existing=True))
+                            .order_by(Household.id).with_for_update(key_share=True).execution_options(populate_existing=True))
     return {numbers[home.number_blind]: home for home in found}
 
 
@@ -174,7 +174,7 @@ def _finding(vault: Vault, one: Answer, homes: Mapping[str, Household], members:
     if not known:
         return refusal(one.line, "idcs", "unknown_member")
     if one.item == "members.birth_date" and one.outcome == "corrected":
-        wrong = extract.birth(one.value, home.registered_on, day_of(now))
+        wrong = extract.birth(one.value, day_of(now))
         if wrong:
             return Refusal(one.line, (Problem("/value", wrong, extract.REFUSALS[wrong]),))
     return {"id": new_id(), "household_id": home.id, "partner": one.partner, "item": one.item,
@@ -221,7 +221,7 @@ def _remember(session: Session, vault: Vault, rows: Sequence[Row], now: datetime
 
 def _hold(session: Session, household_id: UUID) -> None:
     """Nobody else acts on this household until the transaction ends."""
-    session.execute(sa.select(Household.id).where(Household.id == household_id).with_for_update())
+    session.execute(sa.select(Household.id).where(Household.id == household_id).with_for_update(key_share=True))
 
 
 def _homes(session: Session, household_ids: Sequence[UUID]) -> list[Household]:

@@ -13,7 +13,7 @@ from gateway.dialogue.acts import COARSE, Performer, Telephone
 from gateway.dialogue.engine import Effect
 from gateway.dialogue.household import EFFECTS
 from gateway.outbox import Message
-from gateway.registry import audit, complaint, review
+from gateway.registry import audit, complaint, number_change, review, update
 from gateway.registry.audit import AuditEntry
 from gateway.registry.complaint import A_DAY_AT_MOST, Complaint
 from gateway.registry.review import Review
@@ -158,6 +158,17 @@ def test_a_shared_number_does_not_say_whose_complaint_it_is(runtime):
     register(runtime, a_row(), a_row("2900000002"))
     assert act(runtime, "file_complaint", "other").name == "ok"
     assert [one.household_id for one in rows(runtime, Complaint)] == [None]
+
+
+def test_a_telephone_at_its_limit_of_complaints_still_refuses_a_stolen_number(runtime, proof):
+    with runtime.database.write() as session:
+        asked = number_change.ask_number(session, runtime.vault, UUID(proof), "+212777123456", channel="ussd",
+                                         asked_by="a thief", by="household", now=runtime.clock())
+    for call in range(A_DAY_AT_MOST):
+        act(runtime, "file_complaint", "other", conversation=f"call {call}")
+    assert act(runtime, "file_complaint", "phone_problem").name == "too_many"
+    with runtime.database.read() as session:
+        assert update.state_of(session, asked.number).state == "refused"
 
 
 def test_too_many_complaints_are_said_to_be_too_many(runtime):

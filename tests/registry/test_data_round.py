@@ -54,14 +54,14 @@ def house(runtime):
 
 
 @one_kind
-def test_a_registry_loaded_in_one_night_is_asked_over_a_whole_year(runtime):
+def test_the_first_round_comes_in_the_month_after_a_year_and_not_on_one_day(runtime):
     register(runtime, *(a_row(f"29000{position:05}", None) for position in range(150)))
     days = [home.round_on for home in homes(runtime)]
     assert min(days) >= NOON.date() + timedelta(days=365)
-    assert max(days) < NOON.date() + timedelta(days=730)
-    assert max(Counter(days).values()) < 8
-    by_quarter = Counter((day - NOON.date()).days * 4 // 365 for day in days)
-    assert min(by_quarter.get(quarter, 0) for quarter in range(4, 8)) > 12
+    assert max(days) <= NOON.date() + timedelta(days=395)
+    assert max(Counter(days).values()) < 20
+    by_third = Counter(((day - NOON.date()).days - 365) * 3 // 31 for day in days)
+    assert min(by_third.get(third, 0) for third in range(3)) > 20
 
 
 def test_on_its_day_a_household_is_asked_once(house):

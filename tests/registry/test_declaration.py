@@ -7,17 +7,19 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from gateway.registry import declaration, evidence, household, score, update
+from gateway.registry import declaration, evidence, household, registration, score, update
 from gateway.registry.audit import AuditEntry
 from gateway.registry.communes import communes
 from gateway.registry.events import IndexChanged
 from gateway.registry.evidence import Correction, Finding
 from gateway.registry.household import Member
 from gateway.registry.inquiry import Inquiry
+from gateway.registry.registration import Registration
 from gateway.registry.score import IndexScore
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
 from tests.conftest import NOON, a_row, register
+from tests.registry.asking import all_answers, answer, declare
 from tests.web.desk import homes, rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -77,6 +79,30 @@ def test_a_declared_change_is_verified_anew_and_leads_to_a_new_score(house, cloc
     assert (found.state, found.score_id, found.ended_at - found.asked_at) == ("applied", after.id, timedelta(days=2))
     asked = [one for one in rows(house, Inquiry) if one.id not in asked_before]
     assert "spending.phone_internet" in {item for one in asked for item in one.items}
+
+
+@one_kind
+def test_while_bodies_are_asked_a_change_is_asked_about_and_not_scored(runtime, clock):
+    declare(runtime, a_row())
+    clock.forward(days=1)
+    assert apply(runtime, file(runtime), {"spending.phone_internet": "300.00"}) == []
+    assert (counts(runtime), kept(runtime).state, kept(runtime).score_id) == (None, "applied", None)
+    assert homes(runtime)[0].facts["spending"]["phone_internet"] == "300.00"
+    [about] = [one for one in rows(runtime, Inquiry) if one.partner == "telecom" and one.answered_at is None]
+    assert about.asked_at == clock.now
+    answer(runtime, *all_answers(on=clock.now.date()))
+    assert (counts(runtime).cause, [one.state for one in rows(runtime, Registration)]) == ("registration", ["scored"])
+
+
+@one_kind
+def test_nothing_is_changed_for_who_has_left_the_register(house):
+    update_id, before = file(house), homes(house)[0].facts
+    [there] = rows(house, Registration)
+    with house.database.write() as session:
+        registration.withdraw(session, house.vault, there.id, why="asked to", by="amina", now=NOON)
+    with pytest.raises(NotAllowed, match="reinstate it first"):
+        apply(house, update_id, {"spending.phone_internet": "300.00"})
+    assert (homes(house)[0].facts, kept(house).state) == (before, "received")
 
 
 @one_kind

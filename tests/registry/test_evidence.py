@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.registry import evidence, verification
 from gateway.registry.evidence import Correction, Finding
 from gateway.registry.household import Household
+from gateway.registry.score import Snapshot
 from tests.conftest import a_row, open_house, register
 from tests.registry.asking import IDCS, TODAY, an_answer, answer
 from tests.web.desk import homes, rows
@@ -54,7 +55,8 @@ def test_the_declaration_counts_while_nobody_says_otherwise(house):
 def test_a_body_counts_before_the_declaration_and_a_clerk_before_the_body(house, clock):
     answer(house, an_answer(CARS, 2, reference="RS-1"))
     assert cars(house) == 2
-    assert counts(house).sources[CARS] == {"by": "road_safety", "on": str(TODAY), "reference": "RS-1"}
+    finding, = rows(house, Finding)
+    assert counts(house).sources[CARS] == {"by": "road_safety", "on": str(TODAY), "reference": str(finding.id)}
     correct(house, CARS, 1, None)
     assert cars(house) == 2, "a correction that is not in force counts for nothing"
     correct(house, CARS, 1, clock.now)
@@ -98,6 +100,19 @@ def test_a_later_confirmation_takes_the_correction_of_the_same_body_back(house, 
 def test_of_two_answers_of_one_day_the_greater_reference_counts(house):
     answer(house, an_answer(CARS, 3, reference="B"), an_answer(CARS, 2, reference="A"))
     assert cars(house) == 3
+
+
+@one_kind
+def test_references_are_counted_as_the_body_counts_them(house):
+    answer(house, an_answer(CARS, 3, reference="REF-10"), an_answer(CARS, 2, reference="REF-9"))
+    assert cars(house) == 3
+
+
+@one_kind
+def test_the_words_of_a_body_stand_in_no_snapshot(house):
+    answer(house, an_answer(CARS, 2, reference="plate 1234-A-6"))
+    assert [taken.facts["equipment"]["cars"] for taken in rows(house, Snapshot)] == [0, 2]
+    assert not any("1234" in str(taken.sources) for taken in rows(house, Snapshot))
 
 
 @one_kind
@@ -199,7 +214,10 @@ def test_the_same_answers_in_any_order_and_any_number_of_times_are_the_same_evid
                 verification.receive(session, house.vault, order[start:start + size],
                                      house.clock() + timedelta(minutes=start))
             home = session.scalars(sa.select(Household)).one()
-            found.append(evidence.effective(session, [home])[home.id])
+            counts = evidence.effective(session, [home])[home.id]
+            said = {str(one.id): one.reference for one in session.scalars(sa.select(Finding))}
+            found.append((counts.facts, {item: source | {"reference": said.get(source.get("reference"))}
+                                         for item, source in counts.sources.items()}))
             session.close()
             transaction.rollback()
     assert found[0] == found[1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -24,6 +26,7 @@ from tests.conftest import EXAMPLE, NOON, a_row, open_house, register
 from tests.web.desk import contents, homes, rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+for_real = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 MORE = {"butane": "200.00", "water_electricity": "1900.50", "phone_internet": "800.00"}
 OLD_KEY = "1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 NEW_KEY = "2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
@@ -117,6 +120,45 @@ def test_a_change_that_moves_a_decision_alone_is_told(runtime, clock):
     before, after = sorted(rows(runtime, ProgrammeDecision), key=lambda decision: decision.decided_at)
     assert (before.below, after.below) == (False, True)
     assert told == DecisionChanged(score.household_id, score.id, (after.id,))
+
+
+@one_kind
+def test_a_child_born_after_the_registration_is_added_and_counted(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=400)
+    born = {**a_row().household["members"][1], "idcs": "5555555555", "birth_date": "2027-06-01"}
+    line = {**a_row().household, "members": [*a_row().household["members"], born]}
+    (row,) = read(BytesIO(json.dumps(line).encode()), clock.now.date())
+    register(runtime, row)
+    assert [one.failure for one in scores(runtime)] == [None, None]
+    assert [one.taken_on for one in rows(runtime, Snapshot)] == [date(2026, 11, 20), clock.now.date()]
+
+
+@one_kind
+def test_a_child_born_while_the_household_is_verified_is_counted_in_the_first_index(runtime, clock):
+    clock.forward(days=3)
+    born = {**a_row().household["members"][1], "birth_date": "2026-11-25"}
+    line = {**a_row().household, "members": [a_row().household["members"][0], born]}
+    (row,) = read(BytesIO(json.dumps(line).encode()), clock.now.date())
+    register(runtime, row)
+    [first] = scores(runtime)
+    assert (first.cause, first.failure) == ("registration", None)
+
+
+@for_real
+def test_two_imports_of_the_same_new_households_at_once_load_each_once(runtime):
+    given = [a_row(f"29000000{number:02}") for number in range(20)]
+    together = Barrier(2)
+
+    def at_once(order):
+        together.wait()
+        with runtime.database.write() as session:
+            stored = runtime.intake.store(session, order, runtime.clock())
+        return stored.new, stored.unchanged
+
+    with ThreadPoolExecutor(2) as imports:
+        assert sorted(imports.map(at_once, (given, given[::-1]))) == [(0, 20), (20, 0)]
+    assert len(homes(runtime)) == 20
 
 
 @one_kind

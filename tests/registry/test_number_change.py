@@ -44,6 +44,11 @@ def due(runtime, at):
         return number_change.due(session, runtime.vault, at)
 
 
+def postpone(runtime, update_id, at):
+    with runtime.database.write() as session:
+        number_change.postpone(session, runtime.vault, update_id, at)
+
+
 def not_mine(runtime, msisdn):
     with runtime.database.write() as session:
         return number_change.not_mine(session, runtime.vault, msisdn, channel="sms", asked_by="a text",
@@ -203,6 +208,18 @@ def test_where_no_text_can_warn_the_household_the_number_waits_for_the_post(runt
         assert due(runtime, NOON + timedelta(days=14, seconds=-1)) == []
     assert len(due(runtime, NOON + timedelta(days=14))) == 3
     assert {texted(runtime, home) for home in homes(runtime)} == {NEW}
+
+
+def test_a_number_whose_warning_failed_at_the_last_hour_waits_for_the_post(house):
+    asked, failed_at = ask(house), NOON + timedelta(hours=71)
+    for at in (failed_at, failed_at, NOON):
+        postpone(house, asked.update_id, at)
+    assert due(house, NOON + timedelta(hours=72)) == []
+    assert due(house, failed_at + timedelta(days=14, seconds=-1)) == []
+    assert len(due(house, failed_at + timedelta(days=14))) == 1
+    postpone(house, asked.update_id, failed_at + timedelta(days=14))
+    assert (state(house, asked.number).state, texted(house)) == ("applied", NEW)
+    assert [entry.act for entry in rows(house, AuditEntry)].count("number.postponed") == 1
 
 
 @one_kind

@@ -509,7 +509,9 @@ def test_a_clerk_goes_the_whole_way_on_the_command_line(runtime, mouachir, tmp_p
     one = rows(runtime, Registration)[0]
     assert "state      scored" in mouachir("where", one.number)
     assert len(mouachir("where", one.number, "--language", "ar-MA").splitlines()) == 2
-    assert "0 late" in mouachir("late")
+    late = mouachir("late").splitlines()
+    assert (late[0], late[-1]) == ("0 late", "told in time in the last 90 days: 0 of 0")
+    assert [line.split()[:2] for line in late[1:-1]] == [[partner, "0"] for partner in PARTNERS]
     corrected = next(line for line in map(json.loads, replies.read_text().splitlines())
                      if line["outcome"] == "corrected" and "idcs" not in line)
     asked = mouachir("contest", corrected["household_number"], corrected["item"])

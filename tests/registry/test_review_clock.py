@@ -1,4 +1,4 @@
-"""The review's clock: reminded once, resumed by itself, at risk at 80 %, late once; by the days of Casablanca."""
+"""The review's clock: reminded once, resumed by itself, at risk at 80 %, late at each breach; by days of Casablanca."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.registry.clock import CASABLANCA
 from gateway.registry.events import ReviewAsked, ReviewLate, ReviewWindowCloses
 from gateway.registry.score import Notification
 from tests.conftest import NOON, a_row, register
-from tests.registry.test_review_desk import Desk
+from tests.registry.test_review_desk import Desk, out_of_the_register
 from tests.web.desk import homes, rows, told
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -126,6 +126,16 @@ def test_who_has_asked_or_has_another_index_is_not_reminded(runtime, clock):
 
 
 @one_kind
+@pytest.mark.parametrize("state", ["withdrawn", "struck_off"])
+def test_a_household_out_of_the_register_is_not_reminded(desk, clock, state):
+    out_of_the_register(desk.runtime, state)
+    clock.forward(days=55)
+    assert due(desk.runtime) == []
+    with desk.runtime.database.read() as session:
+        assert review.window(session, desk.home.id, clock.now).state == "none"
+
+
+@one_kind
 def test_many_are_reminded_in_batches_and_nobody_twice(runtime):
     register(runtime, *(a_row(f"29000000{position:02}", f"06123456{position:02}") for position in range(7)))
     for home in homes(runtime):
@@ -171,17 +181,19 @@ def test_a_review_is_at_risk_when_four_fifths_of_its_time_are_gone(assigned):
     assert assigned.audited()[-2:] == ["review.assigned", "review.at_risk"]
 
 
-def test_a_review_is_late_once_after_its_promised_day_with_a_new_day(assigned):
+def test_each_promise_that_is_broken_is_told_once_with_a_new_day(assigned):
     runtime = assigned.runtime
     assert due(runtime, at(date(2026, 12, 23), 23, 59)) == []
     late, = due(runtime, at(date(2026, 12, 24), 0))
     row = assigned.row
     assert late == ReviewLate(row.household_id, row.id, row.number, date(2027, 1, 3))
     assert (row.answer_by, row.promised_by) == (date(2026, 12, 23), date(2027, 1, 3))
-    for days in (0, 11, 40):
-        assert [event for event in due(runtime, at(date(2026, 12, 24)) + timedelta(days=days))
-                if isinstance(event, ReviewLate)] == []
-    assert assigned.audited()[-2:] == ["review.at_risk", "review.late"]
+    assert due(runtime, at(date(2026, 12, 24))) == due(runtime, at(date(2027, 1, 3), 23, 59)) == []
+    later, = due(runtime, at(date(2027, 1, 4), 0))
+    assert (later.answer_by, due(runtime, at(date(2027, 1, 14), 23, 59))) == (date(2027, 1, 14), [])
+    assert due(runtime, at(date(2027, 1, 15), 0))[0].answer_by == date(2027, 1, 25)
+    assert (assigned.row.answer_by, assigned.row.late_at) == (row.answer_by, row.late_at)
+    assert assigned.audited()[-4:] == ["review.at_risk", *["review.late"] * 3]
 
 
 @one_kind

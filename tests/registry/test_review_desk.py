@@ -21,6 +21,7 @@ from gateway.registry.events import IndexChanged, ReviewAsked, ReviewDecided, Re
 from gateway.registry.evidence import Correction, Finding
 from gateway.registry.household import Household
 from gateway.registry.items import Item
+from gateway.registry.registration import Registration
 from gateway.registry.review import TRANSITIONS, Review
 from gateway.registry.score import IndexScore
 from gateway.registry.steps import NotAllowed
@@ -106,6 +107,11 @@ def assigned(desk):
     return desk
 
 
+def out_of_the_register(runtime, state):
+    with runtime.database.write() as session:
+        session.execute(sa.update(Registration).values(state=state))
+
+
 def refused(verb, *arguments, **more) -> str:
     with pytest.raises(NotAllowed) as why:
         verb(*arguments, **more)
@@ -180,6 +186,21 @@ def test_an_accepted_review_puts_its_correction_in_force_and_gives_a_new_index(a
     # Term U30: a mobile telephone counts 0.0516.
     assert before - assigned.value() == Decimal("0.0516")
     assert assigned.audited()[2:] == ["review.assigned", "review.correction_entered", "review.accepted"]
+
+
+@one_kind
+@pytest.mark.parametrize("state", ["withdrawn", "struck_off"])
+def test_the_review_of_a_household_out_of_the_register_is_refused_or_withdrawn_but_not_accepted(assigned, state):
+    assigned.correct()
+    out_of_the_register(assigned.runtime, state)
+    assert "out of the register" in refused(assigned.accept)
+    assert (assigned.row.state, rows(assigned.runtime, Correction)[0].in_force_at) == ("assigned", None)
+    assert not isinstance(assigned.ask(), ReviewAsked)
+    if state == "withdrawn":
+        assigned.withdraw()
+        assert assigned.ask().state == "none"
+    else:
+        assigned.do("refuse", reason="other", text="Why.", by="Brahim")
 
 
 @one_kind
@@ -525,7 +546,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(acts) == self.entries
         assert len({"review.accepted", "review.refused"} & set(acts)) == (row.outcome is not None)
         assert acts.count("review.accepted") + acts.count("review.refused") <= 1
-        assert acts.count("review.late") <= 1
+        assert (row.late_at is not None) == ("review.late" in acts)
         assert (row.state in ("decided", "notified")) == (row.outcome is not None)
         with self.runtime.database.read() as session:
             mine = review_desk.corrections(session, row.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from gateway.db import new_id
 from gateway.migrations.guards import APPEND_ONLY
 from gateway.registry import answers, verification
+from gateway.registry.evidence import Finding
 from gateway.registry.household import Household
 from gateway.registry.index import Formula
-from gateway.registry.score import FormulaVersion, IndexScore, Snapshot, latest
+from gateway.registry.programme import Threshold
+from gateway.registry.score import FormulaVersion, IndexScore, Snapshot, decisions, latest
 from gateway.registry.scoring import EditedFormula, NotReproduced, Scorer, contributions, remember, reproduce
 from tests.conftest import NOON, a_row, register
 from tests.web.desk import homes, rows
@@ -75,7 +77,9 @@ def test_a_correction_counts_and_is_named_in_the_snapshot(house):
     with house.database.read() as session:
         taken = session.get_one(Snapshot, corrected.snapshot_id)
         assert taken.facts["equipment"]["cars"] == 1
-        assert taken.sources["equipment.cars"] == {"by": "road_safety", "on": "2026-11-24", "reference": "A 1"}
+        finding, = rows(house, Finding)
+        assert taken.sources["equipment.cars"] == {"by": "road_safety", "on": "2026-11-24",
+                                                   "reference": str(finding.id)}
     assert (corrected.predecessor_id, corrected.value - first.value) == (first.id, Decimal("0.226"))
 
 
@@ -88,6 +92,20 @@ def test_a_failed_score_leaves_the_former_one_in_force(runtime, clock):
     with runtime.database.read() as session:
         assert latest(session, homes(runtime)[0].id).id == before.id
         assert reproduce(session, failed.id) is None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_waited_for_the_lock_decides_last_whatever_the_clock_said(runtime, clock):
+    """Its moment was taken before it waited, so it lies before that of the decision it replaces."""
+    register(runtime, a_row())
+    asd = next(one for one in runtime.scorer.programmes if one.key == "asd")
+    limit = replace(asd, thresholds=(Threshold(Decimal("99"), date(2023, 12, 1), "a law"),))
+    with runtime.database.write() as session:
+        every = session.scalars(sa.select(Household)).all()
+        Scorer(RSU, (limit,)).score(session, every, "review", clock.now - timedelta(seconds=1))
+    with runtime.database.read() as session:
+        counting, = [one for one in decisions(session, [every[0].id])[every[0].id] if one.programme == "asd"]
+    assert counting.threshold == 99
 
 
 def forged(runtime, **otherwise):

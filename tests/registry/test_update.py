@@ -214,6 +214,24 @@ def test_a_clerk_changes_a_number_and_refuses_one(run, house):
 
 
 @one_kind
+def test_a_new_number_waits_as_long_as_the_setting_says(run, house, monkeypatch):
+    monkeypatch.setenv("NUMBER_WAIT_HOURS", "100")
+    run("update", "number", "2900000001", "0777123456", "--channel", "ussd")
+    waits, = rows(house, DataUpdate)
+    assert waits.effective_at - waits.asked_at == timedelta(hours=100)
+
+
+@one_kind
+def test_the_list_of_those_not_scored_for_a_year_gives_their_numbers(run, house):
+    assert run("stale", "--list") == ""
+    with house.database.write() as session:
+        session.execute(sa.update(IndexScore).values(computed_at=NOON - timedelta(days=1000)))
+    registered, = rows(house, Registration)
+    assert run("stale", "--list").startswith(spaced(registered.number))
+    assert run("stale").splitlines()[-1].split() == ["all", "1"]
+
+
+@one_kind
 def test_a_clerk_notes_an_answer_and_takes_an_update_back(run, house):
     run("update", "file", "2900000001", "schooling")
     run("update", "file", "2900000001", "dwelling", "--channel", "voice")

@@ -10,17 +10,18 @@ from io import BytesIO
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.answering import take_answers
 from gateway.outbox import Message
 from gateway.registry import answers as reading
-from gateway.registry import inquiry, registration, verification
+from gateway.registry import inquiry, registration, update, verification
 from gateway.registry.answers import Answer, Remark, check, read
 from gateway.registry.audit import AuditEntry
 from gateway.registry.events import IndexAssigned, IndexChanged
-from gateway.registry.evidence import Finding
+from gateway.registry.evidence import Correction, Finding
 from gateway.registry.extract import Refusal
 from gateway.registry.inquiry import PARTNERS, Inquiry
 from gateway.registry.registration import Registration
@@ -207,6 +208,28 @@ def test_two_files_at_once_that_complete_a_household_score_it_once(runtime):
     assert (states(runtime), len(scores(runtime))) == (["scored"], 1)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hold", ["update", "withdrawal", "contest", "answers", "scoring", "intake"])
+def test_whoever_holds_a_household_lets_others_write_rows_that_name_it(runtime, hold):
+    """Else a receipt and an answer, each with what the other needs, would wait for one another for ever."""
+    register(runtime, a_row())
+    answer(runtime, an_answer("equipment.motorcycles", 3))
+    [home], [there], [finding] = homes(runtime), rows(runtime, Registration), rows(runtime, Finding)
+    now = runtime.clock()
+    with runtime.database.write() as holding, runtime.database.write() as naming:
+        {"update": lambda: update.hold(holding, [home.id]),
+         "withdrawal": lambda: registration.withdraw(holding, runtime.vault, there.id, why="asked to", by="amina",
+                                                     now=now),
+         "contest": lambda: verification.contest(holding, runtime.vault, home.id, finding.id, by="amina", now=now),
+         "answers": lambda: verification.receive(holding, runtime.vault, [an_answer(CARS, 2)], now),
+         "scoring": lambda: runtime.scorer.score(holding, [home], "review", now),
+         "intake": lambda: runtime.intake.store(holding, [a_row()], now)}[hold]()
+        naming.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+        naming.add(Correction(household_id=home.id, item=CARS, member_blind=b"", value=1, entered_by="amina",
+                              reason="seen", in_force_at=None, entered_at=now))
+        naming.flush()
+
+
 # A new declaration
 
 
@@ -369,7 +392,7 @@ def test_what_no_household_here_has_is_refused(runtime):
     register(runtime, a_row())
     for one, code in ((an_answer(CARS, 1, number="2999999999"), "unknown_household"),
                       (an_answer("members.activity", idcs="9999999999"), "unknown_member"),
-                      (an_answer("members.birth_date", "2026-11-22", idcs=IDCS[1]), "birth_after_registration"),
+                      (an_answer("members.birth_date", "2026-11-24", idcs=IDCS[1]), "birth_in_future"),
                       (an_answer("members.birth_date", "1402-01-01", idcs=IDCS[1]), "birth_too_long_ago")):
         refused = answer(runtime, one).received.outcomes[1]
         assert isinstance(refused, Refusal)
@@ -382,7 +405,7 @@ def test_a_file_is_kept_told_and_reported_without_a_value_of_it(runtime, tmp_pat
     data = (a_line(household_number="2999999999", reference="SECRET-1") + a_line(value=2) + b"{broken\n"
             + a_line(value=51, reference="SECRET-2") + a_line(value=2) + a_line(**{**MEMBER, "idcs": "9999999999"}))
     seen = []
-    done = take_answers(runtime, BytesIO(data), tmp_path / "report.jsonl", seen.append)
+    done = take_answers(runtime, BytesIO(data), tmp_path / "report.jsonl", seen.append, by="amina")
     assert (done.stored, done.repeated, done.refused, done.changed, done.posted) == (1, 1, 4, 1, 1)
     report = (tmp_path / "report.jsonl").read_text(encoding="utf-8")
     assert [(entry["line"], entry["code"]) for entry in map(json.loads, report.splitlines())] == [
@@ -390,6 +413,8 @@ def test_a_file_is_kept_told_and_reported_without_a_value_of_it(runtime, tmp_pat
     for secret in ("SECRET", "29999", "9999", "51"):
         assert secret not in report.replace('"line": 51', "")
     assert seen == [len(data)]
+    entry, = [entry for entry in rows(runtime, AuditEntry) if entry.act == "answers.received"]
+    assert (entry.by, entry.detail) == ("amina", {"new": 1, "repeated": 1, "changed": 1})
     assert [message.notice for message in rows(runtime, Message)] == ["index_assigned", "index_changed"]
 
 

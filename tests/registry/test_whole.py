@@ -47,9 +47,8 @@ HAPPENS = st.one_of(
     *[act("clock_strikes", any_of(*CLOCKS))] * 3,
     act("declares", HOUSE, st.integers(0, len(DECLARED) - 1), PHONE, st.booleans()),
     act("declares", HOUSE, st.integers(0, len(DECLARED) - 1), PHONE, st.booleans()),
-    act("body_answers", HOUSE, SAYING, any_of("corrected", "confirmed", "corrected", "unknown"), any_of(0, 0, 1, 30),
-        any_of("1", "2")),
-    act("body_answers", HOUSE, SAYING, any_of("corrected", "confirmed", "corrected"), any_of(0, 0, 1), any_of("1", "2")),
+    *[act("body_answers", HOUSE, SAYING, any_of("corrected", "confirmed", "corrected", "unknown"), any_of(0, 0, 1, 30),
+          any_of("1", "2"))] * 2,
     act("all_answer", HOUSE, any_of(*BODIES)),
     act("contests_a_finding", HOUSE, WHICH),
     act("is_scored_anyway", HOUSE),
@@ -97,8 +96,11 @@ class Whole(RuleBasedStateMachine):
 
     @rule(event=HAPPENS)
     def happens(self, event: tuple[Any, ...]) -> None:
-        self.acts.told = []
+        """One act; where it was refused, nothing was committed, and nothing need be looked at."""
+        self.acts.told, self.acts.written = [], False
         getattr(self.acts, event[0])(*event[1:])
+        if not self.acts.written:
+            return
         with self.house.database.read(one_moment=True) as session:
             self.laws.check(session, self.acts.scorer.formula, self.acts.told, declared=event[0] == "declares")
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from channels.base import Accepted, Receipt, Rejected, Unavailable
 from gateway import deadlines, outbox
 from gateway.db import Base
-from gateway.outbox import Claim, Message
+from gateway.outbox import Claim
 from gateway.registry import (
     complaint,
     complaint_handling,
@@ -56,6 +57,7 @@ HOUSES = ("2900000001", "2900000002", "2900000003")
 PHONES = ("0612345601", "0612345602", "0661234503", "0522123404")
 CLERKS = ("Amina", "Brahim", "amina ")
 LEASE = timedelta(minutes=5)
+REFUSALS = {"rejected": Rejected("21211"), "unavailable": Unavailable("down")}
 NEWER = a_formula("rsu-2027", U35="0.0002", rural="8.75")
 
 # What is declared, in place of what stands in the example. Some weigh in the index, some do not.
@@ -78,13 +80,14 @@ SAID: tuple[tuple[str, Any], ...] = (
 
 
 class Acts:
-    """A registry, and what may be done to it. `told` are the events of the last act."""
+    """A registry, and what may be done to it. `told` are the events of the last act, `written` whether it did any."""
 
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime, self.clock = runtime, clock
         self.vault: Vault = runtime.vault
         self.scorer: Scorer = runtime.scorer
         self.told: list[Event] = []
+        self.written = False
         self.hand: list[Claim] = []
         self.texts: list[tuple[Claim, str]] = []
         self.calls = self.runs = 0
@@ -92,7 +95,7 @@ class Acts:
     def do(self, verb: Callable[[Session], object]) -> object:
         """One transaction: the verb, and the telling of what it returns. A refusal is a sentence, and nothing else."""
         try:
-            with self.runtime.database.write() as session:
+            with self._writing() as session:
                 done = verb(session)
                 events = [one for one in (done if isinstance(done, list) else [done])
                           if getattr(one, "__module__", "") == "gateway.registry.events"]
@@ -101,12 +104,19 @@ class Acts:
                 return done
         except TooManyComplaints:
             return None
-        except NotAllowed as refusal:
-            assert len(str(refusal).split()) > 3, "a refusal says what stands in the way"
-            return refusal
+        except NotAllowed as refused:
+            refusal = refused
+        assert len(str(refusal).split()) > 3, "a refusal says what stands in the way"
+        return refusal
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with self.runtime.database.write() as session:
+            yield session
+        self.written = True
 
     @property
-    def now(self) -> Any:
+    def now(self) -> datetime:
         return self.clock()
 
     @property
@@ -300,7 +310,7 @@ class Acts:
 
     def texts_are_taken(self) -> None:
         """A worker takes what is due; what becomes of it comes later."""
-        with self.runtime.database.write() as session:
+        with self._writing() as session:
             due = outbox.due(session, "sms", self.now, 100)
             self.hand += outbox.claim(session, self.vault, due, lambda _: "twilio", self.now, LEASE)
 
@@ -310,7 +320,7 @@ class Acts:
         held, self.hand = self.hand, []
         for claim in held:
             named = f"{claim.id}.{claim.fence}"
-            answer = {"accepted": Accepted(named), "rejected": Rejected("21211"), "unavailable": Unavailable("down")}[how]
+            answer = REFUSALS.get(how) or Accepted(named)
             self._heard(lambda session, claim=claim, answer=answer: [
                 outbox.settle(session, claim, answer, self.now)])
             if how == "accepted":
@@ -328,17 +338,17 @@ class Acts:
         """The post takes the last run, and the next one is printed."""
         self._heard(lambda session: outbox.posted(session, f"run {self.runs}", self.now))
         self.runs += 1
-        with self.runtime.database.write() as session:
+        with self._writing() as session:
             outbox.claim_letters(session, self.vault, f"run {self.runs}", self.now, LEASE, 100)
             outbox.printed(session, f"run {self.runs}", self.now)
 
     def _heard(self, settled: Callable[[Session], Iterable[outbox.Settlement | None]]) -> None:
-        with self.runtime.database.write() as session:
+        with self._writing() as session:
             for settlement in settled(session):
                 self.runtime.teller.heard(session, settlement, self.now)
 
     def stops_texts(self, phone: int) -> None:
-        with self.runtime.database.write() as session:
+        with self._writing() as session:
             self.runtime.teller.stop(session, msisdn(phone), self.now)
 
     # Hours, and the ministry
@@ -347,14 +357,15 @@ class Acts:
         self.clock.forward(hours=hours)
 
     def clock_strikes(self, name: str) -> None:
+        self.written = True
         deadlines.strike(self.runtime, name)
 
     def formula_changes(self) -> None:
         """A whole-registry run; from then on everybody is scored by the newer formula."""
-        if self.rows(Message):
-            recalculation.run(self.runtime.database, self.vault, NEWER, self.scorer.programmes, by="Amina",
-                              now=self.now, checked=1)
-            self.scorer = Scorer(NEWER, self.scorer.programmes)
+        self.written = True
+        recalculation.run(self.runtime.database, self.vault, NEWER, self.scorer.programmes, by="Amina",
+                          now=self.now, checked=1)
+        self.scorer = Scorer(NEWER, self.scorer.programmes)
 
     def untold_is_told(self) -> None:
         self.do(lambda session: recalculation.take_untold(session, self.now, 100).events)

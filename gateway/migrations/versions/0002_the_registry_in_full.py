@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("snapshot_id", sa.Uuid(), nullable=False),
         sa.Column("value", Exact(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_current_score")),
+        postgresql_with={"fillfactor": 45},
     )
     op.create_table(
         "formula_version",
