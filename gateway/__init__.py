@@ -20,6 +20,7 @@ jobs keep the hours.
       runtime.py     what one process holds; the only opener of connections
       importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
                      for the answers of partner bodies
+      judging.py     every household judged again, when a limit or a condition takes effect
       deadlines.py   what the passing of time does to promises, and who is told
       paper.py       letters into the tray, and posted
       web/           a provider's callback in, an answer out; conversation (one USSD turn)

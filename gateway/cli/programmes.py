@@ -10,6 +10,7 @@ import click
 from sqlalchemy.orm import Session
 
 from gateway.cli.opening import by, opened
+from gateway.judging import judge_again
 from gateway.registry import audit, registration, score
 from gateway.registry.clock import day_of
 from gateway.registry.programme import BadProgramme, Programme
@@ -74,6 +75,15 @@ def _household(session: Session, runtime: Runtime, typed: str) -> UUID:
     return found.household_id
 
 
+@click.command()
+@by
+def rejudge(by: str) -> None:
+    """Judge every household again by the limits and conditions in force today, and tell those it turns."""
+    with opened() as runtime:
+        judged, posted = judge_again(runtime, by, lambda count: click.echo(f"\r{count} judged", nl=False, err=True))
+    click.echo(f"{judged} households judged, {posted} notices posted")
+
+
 def _lines(words: Words, locale: str, decision: ProgrammeDecision, programme: Programme | None) -> Iterator[str]:
     """A programme, or a condition, that is no longer in the file stands there by its code."""
     name = _said(words, locale, f"programme.{decision.programme}.name", decision.programme)
@@ -93,4 +103,4 @@ def _said(words: Words, locale: str, name: str, otherwise: str) -> str:
     return words.say(locale, name) if words.has(locale, name) else otherwise
 
 
-commands: tuple[click.Command, ...] = (programmes, decisions)
+commands: tuple[click.Command, ...] = (programmes, decisions, rejudge)

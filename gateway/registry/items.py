@@ -76,7 +76,7 @@ def place(session: Session, home: Household, item: str) -> tuple[str, bytes]:
     return f"members.{member[2]}", blind
 
 
-def check(home: Household, item: str, value: object, today: date) -> None:
+def check(item: str, value: object, today: date) -> None:
     """Raises `NotAllowed` with what to write, when an extract could not hold this value for the item."""
     problem = extract.check_field(item, value)
     if problem:

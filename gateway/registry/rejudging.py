@@ -84,8 +84,9 @@ def _former(session: Session, homes: Sequence[UUID], programme: Programme) -> di
         ProgrammeDecision.household_id, ProgrammeDecision.programme_digest, ProgrammeDecision.below,
         ProgrammeDecision.eligible, ProgrammeDecision.threshold, sa.cast(ProgrammeDecision.reasons, sa.Text),
     ).where(ProgrammeDecision.household_id.in_(homes), ProgrammeDecision.programme == programme.key).order_by(
-        ProgrammeDecision.decided_at, ProgrammeDecision.id)
-    return {home: _Former(*before) for home, *before in session.execute(last)}
+        ProgrammeDecision.id)
+    return {home: _Former(digest, below, eligible, threshold, written)
+            for home, digest, below, eligible, threshold, written in session.execute(last)}
 
 
 def _judge(session: Session, chunk: Chunk, outcome: Outcome, programme: Programme, before: _Former | None,

@@ -93,7 +93,7 @@ def enter_correction(session: Session, vault: Vault, review_id: UUID, item: str,
     contested = [kept.item for kept in items.kept(session, held.household_id, held.items)]
     if held.items and item not in contested:
         raise NotAllowed(f"This review contests {', '.join(contested)}; another item is a data update.")
-    items.check(home, item, value, day_of(now))
+    items.check(item, value, day_of(now))
     session.add(Correction(id=new_id(), household_id=held.household_id, item=name, member_blind=member_blind,
                            value=value, entered_by=by, reason=why, review_id=held.id, in_force_at=None, entered_at=now))
     record(session, vault, held, "correction_entered", by=by, now=now, item=name)

@@ -415,7 +415,7 @@ def test_a_file_is_kept_told_and_reported_without_a_value_of_it(runtime, tmp_pat
     assert seen == [len(data)]
     entry, = [entry for entry in rows(runtime, AuditEntry) if entry.act == "answers.received"]
     assert (entry.by, entry.detail) == ("amina", {"new": 1, "repeated": 1, "changed": 1})
-    assert [message.notice for message in rows(runtime, Message)] == ["index_assigned", "index_changed"]
+    assert [message.notice for message in rows(runtime, Message)] == ["index_assigned", "index_assigned"]
 
 
 def test_no_answer_shows_its_value_or_its_household():

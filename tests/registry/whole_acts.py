@@ -77,6 +77,21 @@ SAID: tuple[tuple[str, Any], ...] = (
     ("equipment.cars", 1), ("equipment.cars", 0), ("equipment.motorcycles", 2), ("property.irrigated_land", True),
     ("spending.phone_internet", "35.00"), ("spending.water_electricity", "900.00"),
     ("members.health_cover", "none"), ("members.activity", "employee"), ("members.birth_date", "2015-09-29"))
+# What fits where a row stands.
+APT: dict[type[Base], dict[str, tuple[str, ...]]] = {
+    Review: {
+        "acknowledged": ("assign",),
+        "assigned": ("correct", "accept", "correct", "accept", "correct", "accept", "refuse", "need", "withdraw"),
+        "needs_information": ("received",)},
+    Complaint: {
+        "acknowledged": ("assign",), "reopened": ("assign",),
+        "assigned": ("begin", "hold", "resolve", "resolve", "escalate"),
+        "in_progress": ("hold", "resolve", "escalate"), "on_hold": ("resume",), "escalated": ("assign", "begin"),
+        "resolved": ("close", "reopen"), "closed": ("rate", "reopen")},
+    DataUpdate: {
+        "received": ("apply", "apply", "apply", "refuse", "withdraw"), "forwarded": ("answered",),
+        "in_person": ("refuse", "withdraw"), "waiting": ("refuse_number", "withdraw")},
+}
 
 
 class Acts:
@@ -134,6 +149,12 @@ class Acts:
         """The latest, the one before it, and so on around; None where there is none."""
         found = self.rows(model)
         return found[-1 - which % len(found)] if found else None
+
+    def picked(self, verbs: dict[str, Callable[[Session], object]], row: Any, verb: int, apt: bool) -> None:
+        """Do the verb of this place among all, or (`apt`) among those that fit where the row stands."""
+        names = APT[type(row)].get(row.state, ()) if apt else ()
+        names = names or tuple(verbs)
+        self.do(verbs[names[verb % len(names)]])
 
     def home(self, house: int) -> UUID | None:
         with self.runtime.database.read() as session:
@@ -208,7 +229,7 @@ class Acts:
                 session, self.vault, home, channel="ussd", asked_by=f"call {call}", contested=contested,
                 answer_within=timedelta(days=30), now=self.now))
 
-    def desk(self, verb: str, which: int, clerk: int, choice: int) -> None:
+    def desk(self, verb: int, which: int, clerk: int, choice: int, apt: bool) -> None:
         """A clerk, or the household, does something with a review."""
         if not (row := self.one(Review, which)):
             return
@@ -227,7 +248,7 @@ class Acts:
                 session, self.vault, row.id, reason="values_confirmed", text="We looked.", **by),
             "withdraw": lambda session: review.withdraw(session, self.vault, row.id, now=self.now),
         }
-        self.do(verbs[verb])
+        self.picked(verbs, row, verb, apt)
 
     # Complaints
 
@@ -239,7 +260,7 @@ class Acts:
             msisdn_blind=self.vault.blind(PHONES[phone], "contact.msisdn"), asked_by=f"call {self.calls}",
             now=self.now))
 
-    def handles(self, verb: str, which: int, clerk: int, choice: int) -> None:
+    def handles(self, verb: int, which: int, clerk: int, choice: int, apt: bool) -> None:
         """A clerk, or the household, does something with a complaint."""
         if not (row := self.one(Complaint, which)):
             return
@@ -260,7 +281,7 @@ class Acts:
             "reopen": lambda session: complaint_handling.reopen(session, self.vault, row.id, now=self.now),
             "rate": lambda session: complaint_handling.rate(session, self.vault, row.id, choice, now=self.now),
         }
-        self.do(verbs[verb])
+        self.picked(verbs, row, verb, apt)
 
     # Updates and numbers
 
@@ -269,26 +290,30 @@ class Acts:
             self.do(lambda session: update.file(session, self.vault, home, kind, channel=channel, asked_by="a call",
                                                 by="household", now=self.now))
 
-    def updates(self, verb: str, which: int, choice: int) -> None:
+    def updates(self, verb: int, which: int, choice: int, apt: bool) -> None:
         """A clerk, the household or another register does something with an update."""
         if not (row := self.one(DataUpdate, which)):
             return
         by = {"by": "Amina", "now": self.now}
-        item, value = SAID[choice]
+        fitting = [one for one in SAID if one[0].partition(".")[0] in declaration.SECTIONS.get(row.kind, ())] or SAID
+        item, value = fitting[choice % len(fitting)]
         address = {"lines": ["rue 1"], **({"area": "rural"} if choice % 2 else {})}
-        verbs: dict[str, Callable[[Session], object]] = {
-            "apply": lambda session: declaration.apply(session, self.vault, self.scorer, row.id, {item: value}, **by),
+        applied: dict[str, Callable[[Session], object]] = {
             "address": lambda session: declaration.apply_address(
                 session, self.vault, self.scorer, row.id, address, **by),
             "declarant": lambda session: declaration.apply_declarant(
                 session, self.vault, row.id, 1 + choice % 3, **by),
+        }
+        verbs: dict[str, Callable[[Session], object]] = {
+            "apply": applied.get(row.kind, lambda session: declaration.apply(
+                session, self.vault, self.scorer, row.id, {item: value}, **by)),
             "answered": lambda session: update.answered(session, self.vault, row.number, "applied", **by),
             "refuse": lambda session: update.refuse(session, self.vault, row.number, **by),
             "withdraw": lambda session: update.withdraw(session, self.vault, row.number, **by),
             "refuse_number": lambda session: number_change.refuse_number(
                 session, self.vault, row.number, from_msisdn=msisdn(choice % 4) if choice % 2 else None, **by),
         }
-        self.do(verbs[verb])
+        self.picked(verbs, row, verb, apt)
 
     def asks_a_number(self, house: int, phone: int, channel: str) -> None:
         if home := self.home(house):
@@ -353,8 +378,11 @@ class Acts:
 
     # Hours, and the ministry
 
-    def time_passes(self, hours: int) -> None:
+    def time_passes(self, hours: int, struck: bool) -> None:
+        """And the clocks strike, unless they stand still."""
         self.clock.forward(hours=hours)
+        for name in deadlines.CLOCKS if struck else ():
+            self.clock_strikes(name)
 
     def clock_strikes(self, name: str) -> None:
         self.written = True
