@@ -63,7 +63,7 @@ class Teller:
                 # The warning takes the post's time now, and so does the change.
                 update_id = UUID(settlement.subject.partition("/")[0])
                 number_change.postpone(session, self.vault, update_id, now)
-            told = Telling(settlement.notice, settlement.household_id, settlement.subject)
+            told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
             outbox.post(session, self.vault, self._drafts(session, [told], now, by_post=True), now)
 
     def _proven(self, session: Session, settlement: Settlement, household_id: UUID, now: datetime) -> None:

@@ -81,6 +81,16 @@ class Reader:
         numbers = number_change.numbers_of(session, self.vault, _row(telling.subject))
         return numbers.old if telling.notice == "number_left" else tuple(filter(None, [numbers.new]))
 
+    def instead(self, session: Session, failed: Telling) -> Telling:
+        """What is to be told now that a text has failed: itself, or the index that has since come in its place.
+
+        That one may have gone untold because it looked like the one in the failed text.
+        """
+        current = score.latest(session, failed.household_id) if failed.notice in OF_A_SCORE else None
+        if current is None or str(current.id) == failed.subject or _on_its_way(session, current, "created"):
+            return failed
+        return Telling("index_changed", failed.household_id, str(current.id))
+
     def standings(self, value: Decimal | None, judged: Sequence[ProgrammeDecision]) -> list[Facts]:
         """How an index stands to the limits that are told in texts, the highest first."""
         return [{"key": one.programme, "below": one.below, "threshold": one.threshold,
@@ -206,12 +216,17 @@ def _heard_last(session: Session, found: IndexScore) -> IndexScore | None:
     former = found
     while former.predecessor_id is not None:
         former = session.get_one(IndexScore, former.predecessor_id)
-        on_its_way = sa.select(Message.id).where(
-            Message.household_id == former.household_id, Message.notice.in_(OF_A_SCORE),
-            Message.subject == str(former.id), Message.state.in_(("sending", "unknown", "sent", "delivered")))
-        if session.scalar(on_its_way.limit(1)) or score.notified(session, former.id):
+        if _on_its_way(session, former):
             return former
     return None
+
+
+def _on_its_way(session: Session, found: IndexScore, *more: str) -> bool:
+    """Whether a score was told, or a notice of it is in one of these states, or out of our hands."""
+    notices = sa.select(Message.id).where(
+        Message.household_id == found.household_id, Message.notice.in_(OF_A_SCORE), Message.subject == str(found.id),
+        Message.state.in_(("sending", "unknown", "sent", "delivered", *more)))
+    return session.scalar(notices.limit(1)) is not None or score.notified(session, found.id) is not None
 
 
 def _movement(session: Session, before: IndexScore, now: IndexScore) -> Facts:

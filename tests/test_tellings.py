@@ -27,7 +27,7 @@ from gateway.registry import review as reviews
 from gateway.registry.events import ReviewAsked
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
-from gateway.registry.score import IndexScore, Notification
+from gateway.registry.score import CurrentScore, IndexScore, Notification
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
 from tests.conftest import EXAMPLE, NOON, a_row, register
@@ -200,6 +200,17 @@ def test_an_index_that_came_back_to_what_was_told_is_not_told_again(runtime):
     answer(runtime, an_answer("equipment.cars", outcome="confirmed", on=NOON.date(), reference="3"))
     assert [(message.notice, message.state) for message in messages(runtime)] == [
         ("index_assigned", "delivered"), ("index_changed", "cancelled")]
+
+
+def test_an_index_that_came_back_goes_by_letter_when_the_text_that_told_it_fails_late(runtime):
+    register(runtime, a_row())
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).values(state="sent"))
+    answer(runtime, an_answer("equipment.cars", 1, on=NOON.date(), reference="2"))
+    answer(runtime, an_answer("equipment.cars", outcome="confirmed", on=NOON.date(), reference="3"))
+    arrives(runtime, "failed", notice="index_assigned")
+    (letter,) = messages(runtime, medium="letter")
+    assert (letter.notice, letter.subject) == ("index_assigned", str(rows(runtime, CurrentScore)[0].score_id))
 
 
 def test_a_delay_that_waits_for_the_morning_is_not_told_beside_the_index(runtime, clock):

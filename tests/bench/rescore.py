@@ -156,7 +156,7 @@ def _fill(runtime: Runtime, database: str, count: int) -> None:
 
     Their facts are those of the sample's own snapshots. Nothing of a run looks at more of a household.
     """
-    rows = _rows(min(count // 100, 20_000))
+    rows = _rows(min(count // 100, 5_000))
     for start in range(0, len(rows), 500):
         with runtime.database.write() as session:
             runtime.intake.store(session, rows[start : start + 500], runtime.clock())

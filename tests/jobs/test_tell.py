@@ -27,8 +27,10 @@ def rescored(runtime, clock, name="rsu-2030", urban="9.9"):
                              Programme.load_all(), by="clerk", now=clock())
 
 
-def changes(runtime) -> list[Message]:
-    return [message for message in rows(runtime, Message) if message.notice == "index_changed"]
+def told(runtime) -> list[str]:
+    """The scores that households were told, of those that a run has made."""
+    made = {str(event.subject_id) for event in rows(runtime, PendingEvent)}
+    return [message.subject for message in rows(runtime, Message) if message.subject in made]
 
 
 def test_every_household_hears_once_that_its_index_changed(runtime, households, clock):
@@ -36,9 +38,7 @@ def test_every_household_hears_once_that_its_index_changed(runtime, households, 
     assert rescored(runtime, clock).events == 3
     assert tell(runtime) == 3
     assert tell(runtime) == 0
-    told = changes(runtime)
-    assert {message.subject for message in told} == {str(event.subject_id) for event in rows(runtime, PendingEvent)}
-    assert len(told) == 3
+    assert sorted(told(runtime)) == sorted(str(event.subject_id) for event in rows(runtime, PendingEvent))
     assert {event.told_at for event in rows(runtime, PendingEvent)} == {clock()}
 
 
@@ -48,7 +48,8 @@ def test_a_score_that_was_replaced_before_it_was_told_is_told_to_nobody(runtime,
     first = {str(event.subject_id) for event in rows(runtime, PendingEvent)}
     rescored(runtime, clock, "rsu-2031", "9.95")
     assert tell(runtime) == 2
-    assert first.isdisjoint(message.subject for message in changes(runtime))
+    assert first.isdisjoint(told(runtime))
+    assert len(told(runtime)) == 2
     assert all(event.told_at for event in rows(runtime, PendingEvent))
 
 
@@ -65,7 +66,7 @@ def test_one_ring_tells_all_there_are(runtime, households, clock):
     enqueue(runtime.redis, "tell", once=True)
     worker(runtime).work(burst=True, logging_level="CRITICAL")
     assert all(event.told_at for event in rows(runtime, PendingEvent))
-    assert len(changes(runtime)) == 1
+    assert len(told(runtime)) == 1
 
 
 @one_kind

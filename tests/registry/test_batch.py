@@ -141,8 +141,11 @@ def test_what_the_formula_does_not_ask_for_may_be_unknown():
 @pytest.mark.parametrize("left", [a_household(region=13), a_household(equipment={"mobile_phones": 10**8}),
                                   a_household(a_member(45, "head"), spending={"butane": "8333333.34"})])
 def test_what_has_no_index_is_left_and_spoils_no_other(left):
-    good = a_household()
-    assert batch(FORMULA, [left, good]) == [None, one_by_one(FORMULA, good)]
+    """A hundred million of anything is a mistake, however little it would weigh."""
+    formula, good = a_formula(U30="0.0000001", U33="0.00000001"), a_household()
+    assert batch(formula, [left, good]) == [None, one_by_one(formula, good)]
+    with pytest.raises(CannotCompute):
+        one_by_one(formula, left)
 
 
 def test_an_amount_beyond_64_bits_is_left():

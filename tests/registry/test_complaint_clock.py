@@ -259,5 +259,5 @@ class OneComplaint(RuleBasedStateMachine):
 
 def test_whatever_happens_to_a_complaint_it_is_never_lost(life):
     run_state_machine_as_test(life, settings=settings(
-        max_examples=20, stateful_step_count=20, deadline=None, database=None,
+        max_examples=5, stateful_step_count=15, deadline=None, database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]))

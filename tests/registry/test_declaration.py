@@ -82,6 +82,16 @@ def test_a_declared_change_is_verified_anew_and_leads_to_a_new_score(house, cloc
 
 
 @one_kind
+def test_what_is_still_being_verified_gets_no_index_by_an_update(runtime):
+    declare(runtime, a_row())
+    assert apply(runtime, file(runtime), {"spending.phone_internet": "300.00"}) == []
+    assert move(runtime, file(runtime, "address"), lines=["rue 1"], commune=ELSEWHERE) == []
+    assert (rows(runtime, IndexScore), rows(runtime, Registration)[0].state) == ([], "verifying")
+    answer(runtime, *all_answers())
+    assert len(rows(runtime, IndexScore)) == 1
+
+
+@one_kind
 def test_while_bodies_are_asked_a_change_is_asked_about_and_not_scored(runtime, clock):
     declare(runtime, a_row())
     clock.forward(days=1)

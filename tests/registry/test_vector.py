@@ -44,7 +44,7 @@ def test_what_cannot_be_read_is_unknown_and_the_rest_is_counted():
     assert found["yearly_water_electricity_per_member"] == 0
 
 
-@pytest.mark.parametrize("cows", [-1, 2**31, 10**30])
+@pytest.mark.parametrize("cows", [-1, -2, 2**31, 10**30])
 def test_what_four_bytes_cannot_hold_is_unknown(cows):
     assert counts(a_household(property={"cows": cows}))["cows"] == UNKNOWN
 

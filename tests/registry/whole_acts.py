@@ -1,4 +1,4 @@
-"""Acts: whatever households, clerks, bodies, providers and the hours may do to a registry, in the order of no story.
+"""Acts: whatever households, clerks, bodies and the hours may do to a registry, in the order of no story.
 
 Each act picks what it acts on among what is there; a verb that does not fit is refused with a sentence.
 """
@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from channels.base import Accepted, Receipt, Rejected, Unavailable
-from gateway import deadlines, outbox
-from gateway.db import Base
-from gateway.outbox import Claim
+from gateway import deadlines
 from gateway.registry import (
     complaint,
     complaint_handling,
@@ -34,30 +28,20 @@ from gateway.registry import (
     update,
     verification,
 )
-from gateway.registry.clock import day_of
-from gateway.registry.complaint import Complaint, TooManyComplaints
-from gateway.registry.events import Event
+from gateway.registry.complaint import Complaint
 from gateway.registry.extract import Row, read
-from gateway.registry.household import Household
-from gateway.registry.inquiry import PARTNERS
 from gateway.registry.intake import Intake
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
 from gateway.registry.scoring import Scorer
-from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
-from gateway.runtime import Runtime
-from gateway.vault import Vault
-from tests.conftest import EXAMPLE, Clock
+from tests.conftest import EXAMPLE
 from tests.registry.asking import IDCS, all_answers, an_answer
 from tests.registry.masses import a_formula
+from tests.registry.whole_house import HOUSES, PHONES, House, msisdn
 
 GIVEN = json.loads(EXAMPLE.read_text(encoding="utf-8").splitlines()[0])
-HOUSES = ("2900000001", "2900000002", "2900000003")
-PHONES = ("0612345601", "0612345602", "0661234503", "0522123404")
 CLERKS = ("Amina", "Brahim", "amina ")
-LEASE = timedelta(minutes=5)
-REFUSALS = {"rejected": Rejected("21211"), "unavailable": Unavailable("down")}
 NEWER = a_formula("rsu-2027", U35="0.0002", rural="8.75")
 
 # What is declared, in place of what stands in the example. Some weigh in the index, some do not.
@@ -77,89 +61,10 @@ SAID: tuple[tuple[str, Any], ...] = (
     ("equipment.cars", 1), ("equipment.cars", 0), ("equipment.motorcycles", 2), ("property.irrigated_land", True),
     ("spending.phone_internet", "35.00"), ("spending.water_electricity", "900.00"),
     ("members.health_cover", "none"), ("members.activity", "employee"), ("members.birth_date", "2015-09-29"))
-# What fits where a row stands.
-APT: dict[type[Base], dict[str, tuple[str, ...]]] = {
-    Review: {
-        "acknowledged": ("assign",),
-        "assigned": ("correct", "accept", "correct", "accept", "correct", "accept", "refuse", "need", "withdraw"),
-        "needs_information": ("received",)},
-    Complaint: {
-        "acknowledged": ("assign",), "reopened": ("assign",),
-        "assigned": ("begin", "hold", "resolve", "resolve", "escalate"),
-        "in_progress": ("hold", "resolve", "escalate"), "on_hold": ("resume",), "escalated": ("assign", "begin"),
-        "resolved": ("close", "reopen"), "closed": ("rate", "reopen")},
-    DataUpdate: {
-        "received": ("apply", "apply", "apply", "refuse", "withdraw"), "forwarded": ("answered",),
-        "in_person": ("refuse", "withdraw"), "waiting": ("refuse_number", "withdraw")},
-}
 
 
-class Acts:
-    """A registry, and what may be done to it. `told` are the events of the last act, `written` whether it did any."""
-
-    def __init__(self, runtime: Runtime, clock: Clock) -> None:
-        self.runtime, self.clock = runtime, clock
-        self.vault: Vault = runtime.vault
-        self.scorer: Scorer = runtime.scorer
-        self.told: list[Event] = []
-        self.written = False
-        self.hand: list[Claim] = []
-        self.texts: list[tuple[Claim, str]] = []
-        self.calls = self.runs = 0
-
-    def do(self, verb: Callable[[Session], object]) -> object:
-        """One transaction: the verb, and the telling of what it returns. A refusal is a sentence, and nothing else."""
-        try:
-            with self._writing() as session:
-                done = verb(session)
-                events = [one for one in (done if isinstance(done, list) else [done])
-                          if getattr(one, "__module__", "") == "gateway.registry.events"]
-                self.runtime.teller.tell(session, events, self.now)
-                self.told += events
-                return done
-        except TooManyComplaints:
-            return None
-        except NotAllowed as refused:
-            refusal = refused
-        assert len(str(refusal).split()) > 3, "a refusal says what stands in the way"
-        return refusal
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with self.runtime.database.write() as session:
-            yield session
-        self.written = True
-
-    @property
-    def now(self) -> datetime:
-        return self.clock()
-
-    @property
-    def today(self) -> date:
-        return day_of(self.now)
-
-    # What is acted on
-
-    def rows(self, model: type[Base]) -> Sequence[Any]:
-        with self.runtime.database.read() as session:
-            table: Any = model
-            return session.scalars(sa.select(model).order_by(table.id)).all()
-
-    def one(self, model: type[Base], which: int) -> Any:
-        """The latest, the one before it, and so on around; None where there is none."""
-        found = self.rows(model)
-        return found[-1 - which % len(found)] if found else None
-
-    def picked(self, verbs: dict[str, Callable[[Session], object]], row: Any, verb: int, apt: bool) -> None:
-        """Do the verb of this place among all, or (`apt`) among those that fit where the row stands."""
-        names = APT[type(row)].get(row.state, ()) if apt else ()
-        names = names or tuple(verbs)
-        self.do(verbs[names[verb % len(names)]])
-
-    def home(self, house: int) -> UUID | None:
-        with self.runtime.database.read() as session:
-            return session.scalar(sa.select(Household.id).where(
-                Household.number_blind.in_(self.vault.blinds(HOUSES[house], "household.number"))))
+class Acts(House):
+    """A registry, and what may be done to it."""
 
     # Registering and verifying
 
@@ -331,51 +236,6 @@ class Acts:
                 session, self.vault, home, said, kind="equipment" if said == "changed" else None, channel="ussd",
                 asked_by="a call", by="household", now=self.now))
 
-    # Notices on their way
-
-    def texts_are_taken(self) -> None:
-        """A worker takes what is due; what becomes of it comes later."""
-        with self._writing() as session:
-            due = outbox.due(session, "sms", self.now, 100)
-            self.hand += outbox.claim(session, self.vault, due, lambda _: "twilio", self.now, LEASE)
-
-    def texts_are_sent(self, how: str) -> None:
-        """The provider takes them all, or none."""
-        self.texts_are_taken()
-        held, self.hand = self.hand, []
-        for claim in held:
-            named = f"{claim.id}.{claim.fence}"
-            answer = REFUSALS.get(how) or Accepted(named)
-            self._heard(lambda session, claim=claim, answer=answer: [
-                outbox.settle(session, claim, answer, self.now)])
-            if how == "accepted":
-                self.texts.append((claim, named))
-
-    def receipts_come(self, outcome: str, which: slice) -> None:
-        for claim, named in self.texts[which]:
-            receipt = Receipt("twilio", named, outcome, outcome, claim.msisdn, claim.token)
-            self._heard(lambda session, receipt=receipt: [outbox.receive(session, self.vault, receipt, self.now)])
-
-    def silent_texts_end(self) -> None:
-        self._heard(lambda session: outbox.give_up(session, self.now - LEASE, self.now))
-
-    def letters_are_posted(self) -> None:
-        """The post takes the last run, and the next one is printed."""
-        self._heard(lambda session: outbox.posted(session, f"run {self.runs}", self.now))
-        self.runs += 1
-        with self._writing() as session:
-            outbox.claim_letters(session, self.vault, f"run {self.runs}", self.now, LEASE, 100)
-            outbox.printed(session, f"run {self.runs}", self.now)
-
-    def _heard(self, settled: Callable[[Session], Iterable[outbox.Settlement | None]]) -> None:
-        with self._writing() as session:
-            for settlement in settled(session):
-                self.runtime.teller.heard(session, settlement, self.now)
-
-    def stops_texts(self, phone: int) -> None:
-        with self._writing() as session:
-            self.runtime.teller.stop(session, msisdn(phone), self.now)
-
     # Hours, and the ministry
 
     def time_passes(self, hours: int, struck: bool) -> None:
@@ -397,11 +257,3 @@ class Acts:
 
     def untold_is_told(self) -> None:
         self.do(lambda session: recalculation.take_untold(session, self.now, 100).events)
-
-
-def msisdn(phone: int) -> str:
-    """As it is kept: E.164."""
-    return "+212" + PHONES[phone][1:]
-
-
-BODIES = ("", *PARTNERS)
