@@ -246,7 +246,8 @@ def test_what_the_table_does_not_list_does_not_happen(desk, medium):
                     session.execute(sa.delete(model))
     if medium == "sms":
         listed = {(state, after) for state, afters in TRANSITIONS.items() for after in afters}
-        assert listed - seen == {("created", "cancelled")}, "the table lists what no verb does to a text"
+        unseen = {("created", "cancelled"), ("delivered", "returned")}
+        assert listed - seen == unseen, "the table lists what no verb does to a text"
 
 
 # Claims
