@@ -25,7 +25,7 @@ up: install
 
 test: install
 	@$(BIN)/python -m tests.chromium
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 check: install
 	@$(BIN)/ruff check .

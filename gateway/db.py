@@ -104,12 +104,19 @@ def new_id() -> UUID:
     return UUID(int=stamp << 80 | 7 << 76 | rest * 4096 // 1_000_000 << 64 | 2 << 62 | secrets.randbits(62))
 
 
+def insert(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows. With `None` written out they are alike, and go in one statement a page, not one a shape."""
+    if rows:
+        session.execute(sa.insert(model).execution_options(render_nulls=True), list(rows))
+
+
 def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert the rows whose unique keys are not there yet. Returns the ids of those that were."""
     if not rows:
         return set()
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(model).on_conflict_do_nothing().returning(model.__table__.c.id)
+    statement = dialect.insert(model).on_conflict_do_nothing().returning(model.__table__.c.id).execution_options(
+        render_nulls=True)
     return set(session.scalars(statement, list(rows)))
 
 

@@ -138,14 +138,14 @@ class Teller:
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
         telephones = {} if by_post else households.texted_at(session, self.vault, ids)
         out = registration.standing_out(session, ids)
+        due = {telling: facts for telling, facts in self.reader.facts(session, told).items()
+               if telling.household_id not in out or telling.notice not in OF_THE_REGISTER}
+        # What nobody has begun to tell is not told any more: two at once would contradict each other.
+        outbox.cancel_others(session, (*OF_A_SCORE, "registration_late"), {
+            telling.household_id: telling.subject for telling in due if telling.notice in OF_A_SCORE}, now)
         drafts = []
-        for telling, facts in self.reader.facts(session, told).items():
+        for telling, facts in due.items():
             home, about = homes[telling.household_id], self.words.about(telling.notice)
-            if home.id in out and telling.notice in OF_THE_REGISTER:
-                continue
-            if telling.notice in OF_A_SCORE:
-                # What nobody has begun to tell is not told any more: two at once would contradict each other.
-                outbox.cancel_others(session, home.id, (*OF_A_SCORE, "registration_late"), telling.subject, now)
             if facts.get("silent"):
                 continue
             if telling.notice == "decision_changed":

@@ -450,21 +450,20 @@ def cancel(session: Session, household_id: UUID, notice: str, subject: str, medi
     return found is not None and _move(session, found, "cancelled", now, only_from=("created",)) is not None
 
 
-def cancel_others(session: Session, household_id: UUID, notices: Sequence[str], subject: str, now: datetime) -> int:
-    """Take back these notices to a household about anything but `subject` that nobody has touched yet."""
-    return _cancel(session, now, Message.household_id == household_id, Message.notice.in_(notices),
-                   Message.subject != subject)
+def cancel_others(session: Session, notices: Sequence[str], subjects: Mapping[UUID, str], now: datetime) -> None:
+    """Take back these notices that nobody has touched yet, except those about each household's subject."""
+    waiting = session.execute(sa.select(Message.id, Message.household_id, Message.subject).where(
+        Message.household_id.in_(list(subjects)), Message.notice.in_(notices), Message.state == "created"))
+    for message_id, household_id, subject in waiting.all():
+        if household_id is not None and subjects[household_id] != subject:
+            _move(session, message_id, "cancelled", now, only_from=("created",))
 
 
-def cancel_all(session: Session, household_id: UUID, now: datetime) -> int:
-    """Take back every message to a household that nobody has touched yet. Returns how many there were."""
-    return _cancel(session, now, Message.household_id == household_id)
-
-
-def _cancel(session: Session, now: datetime, *which: sa.ColumnElement[bool]) -> int:
-    waiting = session.scalars(sa.select(Message.id).where(*which, Message.state == "created")).all()
-    moved = [_move(session, message_id, "cancelled", now, only_from=("created",)) for message_id in waiting]
-    return sum(message is not None for message in moved)
+def cancel_all(session: Session, household_id: UUID, now: datetime) -> None:
+    """Take back every message to a household that nobody has touched yet."""
+    for message_id in session.scalars(sa.select(Message.id).where(
+            Message.household_id == household_id, Message.state == "created")).all():
+        _move(session, message_id, "cancelled", now, only_from=("created",))
 
 
 # A send that may have been accepted, and whose name at the provider is not known.

@@ -192,15 +192,9 @@ class Story:
 
 def reproduced(runtime: Runtime) -> tuple[int, int]:
     """Compute every score once more: how many agree to the last digit, and how many do not."""
-    agreed = differed = 0
     with runtime.database.read() as session:
-        for score_id in session.scalars(sa.select(IndexScore.id)).all():
-            try:
-                scoring.reproduce(session, score_id)
-                agreed += 1
-            except scoring.NotReproduced:
-                differed += 1
-    return agreed, differed
+        whys = [why for _, why in scoring.reproduce_each(session, session.scalars(sa.select(IndexScore.id)).all())]
+    return whys.count(None), len(whys) - whys.count(None)
 
 
 def breaks(runtime: Runtime) -> int:

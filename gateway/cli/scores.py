@@ -16,7 +16,7 @@ from gateway.registry import audit, registration, score
 from gateway.registry.explain import Comparison, Explanation, compared, explained
 from gateway.registry.formula import BadFormula, Formula, formulas
 from gateway.registry.score import FormulaVersion, IndexScore
-from gateway.registry.scoring import NotReproduced, reproduce
+from gateway.registry.scoring import reproduce_each
 from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
 from gateway.words import LOCALES
@@ -74,14 +74,10 @@ def reproduce_(score_ids: tuple[UUID, ...], everything: bool) -> None:
         raise click.UsageError("give the scores, or --all")
     agree, failing = 0, 0
     with opened() as runtime, runtime.database.read() as session:
-        for score_id in _all(session) if everything else score_ids:
-            try:
-                reproduce(session, score_id)
-                agree += 1
-            except NotReproduced as error:
-                failing += 1
-                click.echo(f"{score_id}  {error}")
-            session.expunge_all()
+        for score_id, why in reproduce_each(session, _all(session) if everything else score_ids):
+            agree, failing = agree + (why is None), failing + (why is not None)
+            if why:
+                click.echo(f"{score_id}  {why}")
     click.echo(f"{agree} agree to the last digit, {failing} do not")
     if failing:
         raise SystemExit(1)

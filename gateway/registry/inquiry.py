@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.db import JSON, Base, UtcDateTime, new_id
+from gateway.db import JSON, Base, UtcDateTime, insert, new_id
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.household import Household
 
@@ -65,8 +65,7 @@ def ask(session: Session, household_ids: Sequence[UUID], now: datetime) -> None:
              for household_id, facts in session.execute(
                  sa.select(Household.id, Household.facts).where(Household.id.in_(household_ids)))
              for partner, items in _questions(facts)]
-    if asked:
-        session.execute(sa.insert(Inquiry), asked)
+    insert(session, Inquiry, asked)
 
 
 def ask_about(session: Session, household_id: UUID, partner: str, item: str, now: datetime) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.db import new_id
+from gateway.db import insert, new_id
 from gateway.registry import evidence, inquiry, registration
 from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
@@ -91,8 +91,7 @@ class Intake:
             else:
                 stored.unchanged += 1
         for model, lines in tables.items():
-            if lines:
-                session.execute(sa.insert(model), lines)
+            insert(session, model, lines)
         received = registration.receive(session, self.vault, newcomers, now)
         stored.new, stored.changed = len(newcomers), len(changed) + len(back)
         registration.come_back(session, self.vault, back, now)

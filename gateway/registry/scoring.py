@@ -6,17 +6,18 @@ does not change the index leaves its score, and the clock of its review, as they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.db import Base, insert_new, new_id
+from gateway.db import Base, insert, insert_new, new_id
 from gateway.registry import evidence, index, registration, score, vector
 from gateway.registry.clock import day_of
 from gateway.registry.events import DecisionChanged, Event, IndexAssigned, IndexChanged
@@ -34,6 +35,7 @@ from gateway.registry.score import (
 )
 
 AREAS = ("urban", "rural")
+PAGE = 500
 
 
 class EditedFormula(Exception):
@@ -72,11 +74,11 @@ class Scorer:
         session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id)
                         .with_for_update(key_share=True))
         out = registration.standing_out(session, ids)
-        homes = [home for home in homes if home.id not in out]
+        standing = {home.id: home for home in homes if home.id not in out}
         before = _Before.of(session, ids)
         batch = _Batch(now)
-        for home_id, found in evidence.effective(session, homes).items():
-            home = next(home for home in homes if home.id == home_id)
+        for home_id, found in evidence.effective(session, list(standing.values())).items():
+            home = standing[home_id]
             day = on or _day(home, found, cause, before.taken_on(home_id))
             self._score(batch, home, found, day, cause, before)
         return Scored(batch.write(session), sum(row["value"] is None for row in batch.scores))
@@ -157,6 +159,24 @@ def reproduce(session: Session, score_id: UUID) -> Decimal | None:
                    or formula.displayed(result.value) != found.displayed):
         raise NotReproduced("the snapshot and the formula yield other contributions")
     return found.value
+
+
+def reproduce_each(session: Session, score_ids: Iterable[UUID]) -> Iterator[tuple[UUID, NotReproduced | None]]:
+    """As `reproduce`, for many, fetched a page at a time: each score, and why it is not reproduced if it is not."""
+    left = iter(score_ids)
+    while page := list(islice(left, PAGE)):
+        made = session.scalars(sa.select(IndexScore).where(IndexScore.id.in_(page))).all()
+        # A session forgets what nobody holds: these are looked up by `reproduce`.
+        held = (made, session.scalars(sa.select(FormulaVersion)).all(), session.scalars(
+            sa.select(Snapshot).where(Snapshot.id.in_([one.snapshot_id for one in made]))).all())
+        for score_id in page:
+            try:
+                reproduce(session, score_id)
+                yield score_id, None
+            except NotReproduced as error:
+                yield score_id, error
+        del held
+        session.expunge_all()
 
 
 @dataclass(frozen=True)
@@ -253,8 +273,7 @@ class _Batch:
             (Snapshot, self.snapshots), (IndexScore, self.scores), (ProgrammeDecision, self.decisions),
             (CurrentScore, self.currents), (Measured, self.measured))
         for model, rows in tables:
-            if rows:
-                session.execute(sa.insert(model), rows)
+            insert(session, model, rows)
         return self.events
 
     def _snapshot(self, household_id: UUID, found: Evidence, on: date) -> UUID:
