@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -62,9 +64,10 @@ class HouseWorker(SimpleWorker):
     asked_to_stop = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """SIGTERM or Ctrl-C: the job in hand is ended first."""
+        """SIGTERM or Ctrl-C: the job in hand is ended first. RQ writes that into Redis, which may be gone."""
         self.asked_to_stop = True
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+        with suppress(RedisError):
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> HouseWorker:

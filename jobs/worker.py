@@ -22,7 +22,7 @@ def main() -> None:
     runtime = Runtime.open(Settings.load())
     try:
         while not _worked_until_stopped(runtime):
-            time.sleep(1)
+            pass
     except StopRequested:
         return
 
@@ -33,6 +33,8 @@ def _worked_until_stopped(runtime: Runtime) -> bool:
         working.work(logging_level="WARNING")
     except RedisError as error:
         log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+    if not working.asked_to_stop:
+        time.sleep(1)
     return working.asked_to_stop
 
 

@@ -80,6 +80,8 @@ def test_a_redis_that_dies_in_the_middle_of_a_job_is_not_taken_for_a_wish_to_end
         with suppress(RedisError):
             working.work(logging_level="CRITICAL")
         assert not working.asked_to_stop
+        working.request_stop(signal.SIGTERM, None)
+        assert working.asked_to_stop
         runtime.close()
 
 
