@@ -7,6 +7,7 @@ failed for good, a letter as well. A legal answer goes by both.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -15,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import outbox, reasons
+from gateway import outbox, reasons, untold
 from gateway.outbox import Draft, Settlement
 from gateway.registry import audit, number_change, registration, review_desk, score
 from gateway.registry import household as households
@@ -27,6 +28,8 @@ from gateway.settings import QuietHours
 from gateway.tellings import OF_A_SCORE, OF_THE_REGISTER, Facts, Reader, Telling, tellings
 from gateway.vault import Vault
 from gateway.words import LOCALES, Words
+
+log = logging.getLogger(__name__)
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
@@ -45,12 +48,20 @@ class Teller:
     quiet_hours: QuietHours
 
     def tell(self, session: Session, events: Iterable[Event], now: datetime) -> int:
-        """Post what these events call for. Returns how many messages are new."""
-        drafts = self._drafts(session, [telling for event in events for telling in tellings(event)], now)
-        by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
-        at_once = [draft for draft in drafts if draft not in by_day]
-        return (outbox.post(session, self.vault, at_once, now)
-                + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours)))
+        """Post what these events call for. Returns how many messages are new.
+
+        One that fails by a fault of ours is kept as `untold` and hinders no other.
+        """
+        return self._post(session, [telling for event in events for telling in tellings(event)], now)
+
+    def tell_again(self, session: Session, now: datetime) -> int:
+        """Try once more what could not be told an hour ago and before. Returns how many messages are new."""
+        posted = 0
+        for one in untold.due(session, now):
+            told = Telling(one.notice, one.household_id, one.subject)
+            session.delete(one)
+            posted += self._post(session, [told], now, by_post=one.by_post)
+        return posted
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
         """A message has ended: keep the proof of notification, or try another way."""
@@ -64,7 +75,7 @@ class Teller:
                 update_id = UUID(settlement.subject.partition("/")[0])
                 number_change.postpone(session, self.vault, update_id, now)
             told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
-            outbox.post(session, self.vault, self._drafts(session, [told], now, by_post=True), now)
+            self._post(session, [told], now, by_post=True)
 
     def _proven(self, session: Session, settlement: Settlement, household_id: UUID, now: datetime) -> None:
         day = day_of(settlement.at)
@@ -130,6 +141,24 @@ class Teller:
     def by_day(self) -> tuple[str, ...]:
         """The notices that wait for the day."""
         return tuple(name for name in self.words.notices() if self.words.about(name).by_day)
+
+    def _post(self, session: Session, told: Sequence[Telling], now: datetime, *, by_post: bool = False) -> int:
+        """All at once; when that fails one by one, so that it is found which of them cannot be told."""
+        try:
+            with session.begin_nested():
+                drafts = self._drafts(session, told, now, by_post=by_post)
+                by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
+                at_once = [draft for draft in drafts if draft not in by_day]
+                return (outbox.post(session, self.vault, at_once, now)
+                        + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours)))
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.ProgrammingError):  # the database fails
+            raise
+        except Exception:
+            if len(told) > 1:
+                return sum(self._post(session, [one], now, by_post=by_post) for one in told)
+            log.exception("a notice %s could not be told and is tried again in an hour", told[0].notice)
+            untold.keep(session, told[0], now, by_post=by_post)
+            return 0
 
     def _drafts(self, session: Session, told: Sequence[Telling], now: datetime, *,
                 by_post: bool = False) -> list[Draft]:

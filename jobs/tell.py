@@ -1,4 +1,4 @@
-"""Tell: what a whole-registry run has left to be told becomes messages, some hundred at a time."""
+"""Tell: what a whole-registry run has left to be told becomes messages, and so does what failed an hour ago."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def tell(runtime: Runtime) -> int:
     with runtime.database.write() as session:
         lot = recalculation.take_untold(session, now, AT_ONCE)
         runtime.teller.tell(session, lot.events, now)
+        runtime.teller.tell_again(session, now)
     if lot.taken == AT_ONCE:
         enqueue(runtime.redis, "tell", once=True)
     return len(lot.events)

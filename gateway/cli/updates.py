@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from gateway.cli.opening import by, opened
 from gateway.registry import data_round, declaration, items, number_change, stale, update
 from gateway.registry.clock import day_of
-from gateway.registry.events import Event
+from gateway.registry.events import Event, UpdateReceived
 from gateway.registry.household import Household
 from gateway.registry.numbers import folded, kind_of, read_number, spaced
 from gateway.registry.steps import NotAllowed
@@ -148,14 +148,15 @@ def not_mine(telephone: str, by: str) -> None:
 def round_(household: str, said: str, kind: str | None, channel: str, by: str) -> None:
     """Note the answer of HOUSEHOLD to the yearly question: are your data still right?"""
     with opened() as runtime, runtime.database.write() as session:
-        filed = data_round.answer(session, runtime.vault, _household(session, runtime, household),
-                                  cast(data_round.Answer, said), kind=kind, channel=channel, asked_by=_session(), by=by,
-                                  now=runtime.clock())
-        if filed:
-            runtime.teller.tell(session, [filed], runtime.clock())
-            _show(session, filed.number)
-        else:
-            click.echo("noted: the data are right")
+        events = data_round.answer(session, runtime.vault, runtime.scorer, _household(session, runtime, household),
+                                   cast(data_round.Answer, said), kind=kind, channel=channel, asked_by=_session(),
+                                   by=by, now=runtime.clock())
+        runtime.teller.tell(session, events, runtime.clock())
+        filed = [event.number for event in events if isinstance(event, UpdateReceived)]
+        for number in filed:
+            _show(session, number)
+        if not filed:
+            click.echo(f"noted: the data are right{', and the index is computed anew' if events else ''}")
 
 
 @click.command(name="stale")

@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import Base, UtcDateTime, insert_new, new_id
-from gateway.registry import audit, update
+from gateway.registry import audit, score, update
 from gateway.registry.clock import day_of
-from gateway.registry.events import DataRoundDue, Event, UpdateReceived
+from gateway.registry.events import DataRoundDue, Event
 from gateway.registry.household import Household
 from gateway.registry.registration import Registration
+from gateway.registry.scoring import Scorer
 from gateway.registry.steps import NotAllowed
 from gateway.vault import Vault
 
@@ -65,9 +66,10 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
     return [DataRoundDue(row["household_id"], today) for row in rows if row["id"] in asked]
 
 
-def answer(session: Session, vault: Vault, household_id: UUID, said: Answer, *, kind: str | None = None, channel: str,
-           asked_by: str, by: str, now: datetime) -> UpdateReceived | None:
-    """The household's answer to its last round. `changed`, with the kind of change, opens an update.
+def answer(session: Session, vault: Vault, scorer: Scorer, household_id: UUID, said: Answer, *, kind: str | None = None,
+           channel: str, asked_by: str, by: str, now: datetime) -> list[Event]:
+    """The household's answer to its last round. `right` has its index computed anew, at today's ages, and told even
+    where nothing moved; `changed`, with the kind of change, opens an update.
 
     `right` may still become `changed`, not the other way round: what was said to have changed has its update.
     Raises `NotAllowed`.
@@ -81,13 +83,17 @@ def answer(session: Session, vault: Vault, household_id: UUID, said: Answer, *, 
     if last.answer == "changed" and said == "right":
         raise NotAllowed("The household has said that something has changed; its update is open, and can be withdrawn.")
     unanswered = sa.or_(DataRound.answer.is_(None), sa.literal(said == "changed") & (DataRound.answer == "right"))
-    if session.scalar(sa.update(DataRound).where(DataRound.id == last.id, unanswered)
-                      .values(answer=said, answered_at=now).returning(DataRound.id)):
+    noted = session.scalar(sa.update(DataRound).where(DataRound.id == last.id, unanswered)
+                           .values(answer=said, answered_at=now).returning(DataRound.id))
+    if noted:
         audit.record(session, vault, "round.answered", by=by, now=now, household_id=household_id, subject=last.id,
                      answer=said, channel=channel)
-    if said == "right" or kind is None:
-        return None
-    return update.file(session, vault, household_id, kind, channel=channel, asked_by=asked_by, by=by, now=now)
+    if kind is not None and said == "changed":
+        return [update.file(session, vault, household_id, kind, channel=channel, asked_by=asked_by, by=by, now=now)]
+    if not noted or score.latest(session, household_id) is None:
+        return []
+    home = session.get_one(Household, household_id)
+    return scorer.score(session, [home], "yearly_verification", now, day_of(now)).events
 
 
 def _after(day: date, today: date) -> date:

@@ -15,6 +15,7 @@ from gateway.outbox import Message, ReceiptRecord
 from gateway.registry.complaint import Complaint
 from gateway.registry.review import Review
 from gateway.runtime import Runtime
+from gateway.untold import Untold
 
 # A due message that waits longer than this means that no worker or no clock is running.
 WAITS_AT_MOST = timedelta(minutes=5)
@@ -65,6 +66,8 @@ class Figures:
             yield GaugeMetricFamily("mouachir_receipts_unmatched", "Receipts whose message is not found",
                                     session.scalar(sa.select(sa.func.count()).select_from(ReceiptRecord)
                                                    .where(ReceiptRecord.message_id.is_(None))))
+            yield GaugeMetricFamily("mouachir_untold", "Notices that could not be worded or posted",
+                                    session.scalar(sa.select(sa.func.count()).select_from(Untold)))
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):

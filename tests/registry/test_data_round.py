@@ -15,9 +15,10 @@ from gateway.registry import data_round
 from gateway.registry.audit import AuditEntry
 from gateway.registry.clock import CASABLANCA
 from gateway.registry.data_round import DataRound
-from gateway.registry.events import DataRoundDue
+from gateway.registry.events import DataRoundDue, IndexChanged
 from gateway.registry.household import Household
 from gateway.registry.registration import Registration
+from gateway.registry.score import IndexScore, Snapshot
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
 from tests.conftest import NOON, a_row, register
@@ -35,8 +36,8 @@ def due(runtime, on, limit=1_000):
 
 def answer(runtime, said, kind=None, at=None):
     with runtime.database.write() as session:
-        return data_round.answer(session, runtime.vault, homes(runtime)[0].id, said, kind=kind, channel="ussd",
-                                 asked_by="a call", by="household", now=at or runtime.clock())
+        return data_round.answer(session, runtime.vault, runtime.scorer, homes(runtime)[0].id, said, kind=kind,
+                                 channel="ussd", asked_by="a call", by="household", now=at or runtime.clock())
 
 
 def on_day(runtime, day, home=None, **more):
@@ -147,20 +148,41 @@ def test_two_tickers_at_once_ask_each_household_once(runtime):
 def test_the_household_says_that_its_data_are_right(house):
     due(house, date(2027, 12, 1))
     at = datetime(2027, 12, 3, 9, tzinfo=UTC)
-    assert answer(house, "right", at=at) is None
-    assert answer(house, "right", at=at + timedelta(days=1)) is None
+    answer(house, "right", at=at)
+    assert answer(house, "right", at=at + timedelta(days=1)) == []
     kept, = rows(house, DataRound)
     assert (kept.answer, kept.answered_at) == ("right", at)
+
+
+def test_data_that_are_right_make_a_new_score_at_todays_ages_and_it_is_told_though_nothing_moved(house):
+    due(house, date(2027, 12, 1))
+    event, = answer(house, "right", at=datetime(2027, 12, 3, 9, tzinfo=UTC))
+    first, second = rows(house, IndexScore)
+    assert event == IndexChanged(second.household_id, second.id, first.id, "yearly_verification")
+    assert [one.taken_on for one in rows(house, Snapshot)] == [date(2026, 11, 20), date(2027, 12, 3)]
+    with house.database.write() as session:
+        assert house.teller.tell(session, [event], NOON + timedelta(days=375)) == 1
+
+
+@one_kind
+def test_who_has_no_index_yet_gets_none_by_saying_that_its_data_are_right(runtime):
+    with runtime.database.write() as session:
+        runtime.intake.register(session, [a_row()], NOON)
+    on_day(runtime, date(2027, 12, 1))
+    due(runtime, date(2027, 12, 1))
+    assert answer(runtime, "right", at=datetime(2027, 12, 3, 9, tzinfo=UTC)) == []
+    assert rows(runtime, IndexScore) == []
 
 
 def test_what_has_changed_becomes_an_update(house):
     due(house, date(2027, 12, 1))
     answer(house, "right")
-    filed = answer(house, "changed", "spending")
-    assert answer(house, "changed", "spending") == filed
+    filed, = answer(house, "changed", "spending")
+    assert answer(house, "changed", "spending") == [filed]
     opened, = rows(house, DataUpdate)
     assert (opened.number, opened.kind, opened.state) == (filed.number, "spending", "received")
-    assert answer(house, "changed", "members").register == "population_register"
+    members, = answer(house, "changed", "members")
+    assert members.register == "population_register"
     with pytest.raises(NotAllowed, match="its update is open"):
         answer(house, "right")
     kept, = rows(house, DataRound)

@@ -233,8 +233,8 @@ class Acts(House):
     def answers_the_round(self, house: int, said: str) -> None:
         if home := self.home(house):
             self.do(lambda session: data_round.answer(
-                session, self.vault, home, said, kind="equipment" if said == "changed" else None, channel="ussd",
-                asked_by="a call", by="household", now=self.now))
+                session, self.vault, self.scorer, home, said, kind="equipment" if said == "changed" else None,
+                channel="ussd", asked_by="a call", by="household", now=self.now))
 
     # Hours, and the ministry
 
