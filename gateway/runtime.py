@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -22,11 +22,12 @@ from channels.letter.tray import Tray
 from gateway.db import Database
 from gateway.dialogue.memory import Memory
 from gateway.notices import Teller
-from gateway.registry.index import Formula
+from gateway.registry.clock import day_of
+from gateway.registry.formula import BadFormula, Formula
 from gateway.registry.intake import Intake
 from gateway.registry.programme import Programme
 from gateway.registry.scoring import Scorer
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.tellings import Reader
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
@@ -49,14 +50,19 @@ class Runtime:
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] | None = None) -> Runtime:
-        """Open what the settings name. Nothing is connected before it is used."""
+        """Open what the settings name. Nothing is connected before it is used.
+
+        Raises `SettingsError` for a formula that there is not, that is wrong, or that is not law yet.
+        """
+        clock = clock or (lambda: datetime.now(UTC))
+        _check_formula(settings.formula, day_of(clock()))
         channels = {}
         if settings.twilio:
             channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
         if settings.africastalking:
             channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
         return cls(settings, Database(settings.database_url), _redis(settings.redis_url),
-                   Vault(settings.secret_keys), _words(), channels, clock or (lambda: datetime.now(UTC)))
+                   Vault(settings.secret_keys), _words(), channels, clock)
 
     def at(self, clock: Callable[[], datetime]) -> Runtime:
         """The same house at another hour."""
@@ -130,6 +136,16 @@ class Runtime:
 def _words() -> Words:
     """Compiled once a process: they do not change while it runs, and it takes a fifth of a second."""
     return Words(TEMPLATES)
+
+
+def _check_formula(name: str, on: date) -> None:
+    try:
+        formula = Formula.load(name)
+    except BadFormula as error:
+        raise SettingsError([f"FORMULA: {error}"]) from None
+    if on < formula.effective_from:
+        raise SettingsError([f"FORMULA: {name} takes effect on {formula.effective_from}; until then name the one that "
+                             "is in force (mouachir formulas)"])
 
 
 def _redis(url: str) -> Redis:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from click import ClickException
 
+from gateway.cli import rescore
 from gateway.registry import recalculation
 from gateway.registry.index import Formula
 from gateway.registry.programme import Programme
@@ -67,7 +69,17 @@ def test_it_is_done_only_after_a_yes(run, house, population):  # noqa: F811
 
 def test_a_formula_that_there_is_not_is_named_so(run, house):  # noqa: F811
     done = run("rescore", "--formula", "rsu-1999", **house)
-    assert (done.exit_code, done.stderr) == (1, "Error: there is no formula of this id\n")
+    assert (done.exit_code, done.stderr) == (
+        1, "Error: there is no formula of this id, but ppi-morocco-2013, rsu-2021\n")
+
+
+def test_no_household_gets_its_index_by_a_formula_that_is_not_law_yet(population):
+    before = values(population)
+    coming = a_formula("rsu-2030", U35="0.0009", effective_from="2030-01-01")
+    with pytest.raises(ClickException, match="in effect from 2030-01-01"):
+        rescore._rescore(population, coming, dry_run=False, yes=True, by="a.clerk")
+    rescore._rescore(population, coming, dry_run=True, yes=True, by="a.clerk")
+    assert values(population) == before
 
 
 def test_whoever_cannot_be_computed_is_listed_by_reason(run, house, population):  # noqa: F811

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
 from gateway.settings import ENVIRONMENT_FILE, OF_A_SERVICE, QuietHours, Settings, SettingsError, in_service
-from tests.conftest import SETTINGS
+from tests.conftest import NOON, SETTINGS, open_house
 
 KEY = base64.b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.b64encode(b"o" * 32).decode()
@@ -160,3 +161,12 @@ def test_any_setting_of_a_service_leaves_the_embedded_file_unread(embedded, name
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     assert {f"{missing}: is missing" for missing in set(OF_A_SERVICE) - {name}} <= set(caught.value.problems)
+
+
+@pytest.mark.parametrize(("named", "on", "problem"), [
+    ("rsu-1999", NOON, "FORMULA: there is no formula of this id, but ppi-morocco-2013, rsu-2021"),
+    ("rsu-2021", datetime(2021, 8, 8, 12, tzinfo=UTC), "FORMULA: rsu-2021 takes effect on 2021-08-09"),
+])
+def test_a_formula_that_there_is_not_or_that_is_not_law_yet_stops_the_start(named, on, problem, tmp_path):
+    with pytest.raises(SettingsError, match=problem):
+        open_house(f"sqlite:///{tmp_path}/house.db", "redis://127.0.0.1:1", tmp_path, lambda: on, FORMULA=named)

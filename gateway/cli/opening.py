@@ -35,7 +35,10 @@ def opened(*, prepare: bool = True) -> Iterator[Runtime]:
     """The house. What is not allowed, a collision, and a database that does not answer become one sentence."""
     if prepare and not in_service() and embedded.prepare(embedded.VAR):
         click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
-    runtime = Runtime.open(settings(), lambda: datetime.now(UTC))
+    try:
+        runtime = Runtime.open(settings(), lambda: datetime.now(UTC))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
     try:
         yield runtime
     except NotAllowed as error:

@@ -46,8 +46,9 @@ def _rescore(runtime: Runtime, formula: Formula, dry_run: bool, yes: bool, by: s
         click.echo("Nothing was changed.")
         return
     if not formula.in_effect(day_of(now)):
-        click.echo(f"{formula.id} is not in effect today: from {formula.effective_from} to "
-                   f"{formula.effective_to or 'no known end'}.", err=True)
+        raise click.ClickException(f"{formula.id} is in effect from {formula.effective_from} to "
+                                   f"{formula.effective_to or 'no known end'}: no household gets its index by it today "
+                                   "(--dry-run only tries it)")
     if formula.id != runtime.settings.formula:
         click.echo(f"Imports and corrections are still scored by {runtime.settings.formula} (setting FORMULA).",
                    err=True)

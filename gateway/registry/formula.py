@@ -103,9 +103,10 @@ class Formula:
     @classmethod
     def load(cls, id: str) -> Formula:
         """Read and check `formulas/<id>.toml`. Raises `BadFormula`."""
-        file = next((file for file in FOLDER.glob("*.toml") if file.stem == id), None)
-        if file is None:
-            raise BadFormula("there is no formula of this id")
+        files = {file.stem: file for file in FOLDER.glob("*.toml")}
+        if id not in files:
+            raise BadFormula(f"there is no formula of this id, but {', '.join(sorted(files))}")
+        file = files[id]
         try:
             formula = cls.parse(tomllib.loads(file.read_text(encoding="utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
