@@ -93,7 +93,7 @@ def test_what_is_mistyped_is_said_and_nothing_is_done(run, runtime):
     assert "do not fit each other" in run("begin", mistyped, *BRAHIM).stderr
     assert "whose it is" in run("file", "other", *BRAHIM).stderr
     assert "whose it is" in run("file", "other", "--anonymous", "--household", "2900000001", *BRAHIM).stderr
-    assert "no household has this number" in run("file", "other", "--household", "2900000009", *BRAHIM).stderr
+    assert "No household has this number" in run("file", "other", "--household", "2900000009", *BRAHIM).stderr
     refusal = run("resolve", number, "upheld", "--answer", "Yes.", *BRAHIM)
     assert refusal.exit_code == 1
     assert refusal.stderr.endswith("so it cannot be resolved; it can be assigned or escalated.\n")
@@ -109,4 +109,4 @@ def test_the_number_of_a_complaint_names_its_household_but_not_by_a_sensitive_on
     assert first.household_id == second.household_id
     run("file", "abuse", "--household", "2900000001", *AMINA)
     secret, = [one.number for one in rows(runtime, Complaint) if one.sensitive]
-    assert "no household has this number" in run("file", "other", "--household", secret, *BRAHIM).stderr
+    assert "No household has this number" in run("file", "other", "--household", secret, *BRAHIM).stderr

@@ -82,7 +82,8 @@ def test_what_cannot_be_told_is_one_sentence_and_nobody_has_looked(run, runtime)
     register(runtime, a_row(), a_row("2900000002", spending={
         "butane": "999999", "water_electricity": "0", "phone_internet": "0"}))
     for arguments, complaint in ((("compare", HOUSEHOLD), "first index"), (("explain", "2900000002"), "no index yet"),
-                                 (("explain", "2900000009"), "No household has this number")):
+                                 (("explain", "2900000009"), "No household has this number"),
+                                 (("explain", "5811 11112"), "do not fit each other")):
         done = run("score", *arguments)
         assert (done.exit_code, done.stdout) == (1, "")
         assert complaint in done.stderr

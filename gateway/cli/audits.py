@@ -12,16 +12,15 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
 from gateway.registry import audit
 from gateway.registry.audit import AuditEntry, Break, Head
 from gateway.registry.complaint import Complaint
-from gateway.registry.household import Household
 from gateway.registry.numbers import folded, kind_of
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
 from gateway.registry.update import DataUpdate
-from gateway.vault import Vault
 
 Request = Registration | Review | Complaint | DataUpdate
 REQUESTS: dict[str, Any] = {"registration": Registration, "review": Review, "complaint": Complaint,
@@ -73,7 +72,7 @@ def show(number: str | None, subject: str | None, limit: int, why: str | None, b
     """The last acts: when, who, what, on what and why. That you looked is kept as well."""
     with opened() as runtime, runtime.database.write() as session:
         acts = audit.trail(session, runtime.vault, by=by, now=runtime.clock(), why=why, limit=limit,
-                           household_id=_household(session, runtime.vault, number) if number else None,
+                           household_id=household_of(session, runtime.vault, number) if number else None,
                            subject=_row(session, subject) if subject else None)
     for act in acts:
         detail = " ".join(f"{name}={value}" for name, value in sorted(act.detail.items()))
@@ -98,16 +97,6 @@ def _read(file: TextIO) -> Iterator[Head]:
         except ValueError:
             raise click.UsageError(f"--against: line {number} is not a strand, a number of entries and a link, "
                                    "as `mouachir audit head` prints them") from None
-
-
-def _household(session: Session, vault: Vault, typed: str) -> UUID:
-    number = folded(typed)
-    request = _request(session, number)
-    found = request.household_id if request else session.scalar(
-        sa.select(Household.id).where(Household.number_blind.in_(vault.blinds(number, "household.number"))))
-    if found is None:
-        raise click.ClickException("no household has this number, and no request of one")
-    return found
 
 
 def _row(session: Session, typed: str) -> UUID:

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 import click
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import opened
 from gateway.registry import complaint, complaint_handling, complaint_reading
 from gateway.registry.clock import CASABLANCA
@@ -23,7 +23,8 @@ from gateway.registry.complaint import TRANSITIONS, Complaint
 from gateway.registry.complaint_category import CATEGORIES
 from gateway.registry.events import Event
 from gateway.registry.household import Household
-from gateway.registry.numbers import folded, kind_of, read_number, spaced
+from gateway.registry.numbers import kind_of, read_number, spaced
+from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
 
 OWNERS = sorted({category.owner for category in CATEGORIES.values()})
@@ -215,18 +216,10 @@ def rate(desk: Desk, number: str, digit: int) -> None:
 
 
 def _household(desk: Desk, named: str) -> Household:
-    """By its ten digits, or by the number of a complaint of its own that is not sensitive."""
-    typed = folded(named)
-    if kind_of(typed) == "complaint":
-        query = sa.select(Household).join(Complaint, Complaint.household_id == Household.id).where(
-            Complaint.number == typed, ~Complaint.sensitive)
-    else:
-        blinds = desk.runtime.vault.blinds(typed, "household.number")
-        query = sa.select(Household).where(Household.number_blind.in_(blinds))
-    found = desk.session.scalar(query)
-    if found is None:
-        raise click.UsageError("--household: no household has this number; check it, or file with --anonymous")
-    return found
+    try:
+        return desk.session.get_one(Household, household_of(desk.session, desk.runtime.vault, named))
+    except NotAllowed as error:
+        raise NotAllowed(f"{error} Or file the complaint with --anonymous.") from None
 
 
 def _text(given: str | None) -> str | None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from uuid import UUID
 
 import click
-from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
 from gateway.judging import judge_again
-from gateway.registry import audit, registration, score
+from gateway.registry import audit, score
 from gateway.registry.clock import day_of
 from gateway.registry.programme import BadProgramme, Programme
 from gateway.registry.score import ProgrammeDecision
 from gateway.registry.steps import NotAllowed
-from gateway.runtime import Runtime
 from gateway.words import LOCALES, Words
 
 ANSWERS = {True: "yes", False: "no", None: "?"}
@@ -48,7 +46,7 @@ def decisions(household: str, language: str, by: str) -> None:
     """Say how each programme judges a household now, and why. That you saw it is written down."""
     known = {programme.key: programme for programme in _loaded()}
     with opened() as runtime, runtime.database.write() as session:
-        household_id = _household(session, runtime, household)
+        household_id = household_of(session, runtime.vault, household)
         current = score.latest(session, household_id)
         judged = score.decisions(session, [household_id])[household_id]
         if current is None or not judged:
@@ -66,13 +64,6 @@ def _loaded() -> tuple[Programme, ...]:
         return Programme.load_all()
     except BadProgramme as error:
         raise click.ClickException(str(error)) from None
-
-
-def _household(session: Session, runtime: Runtime, typed: str) -> UUID:
-    found = registration.find(session, runtime.vault, typed)
-    if found is None or found.household_id is None:
-        raise NotAllowed("There is no such household. Give its 10-digit number, or the 9-digit number of its slip.")
-    return found.household_id
 
 
 @click.command()

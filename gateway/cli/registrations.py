@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO, TypeVar
-from uuid import UUID
 
 import click
 from sqlalchemy.orm import Session
 
 from gateway.answering import take_answers
+from gateway.cli.naming import known, registration_of
 from gateway.cli.opening import by, opened
 from gateway.importing import import_extract
 from gateway.registry import inquiry, promise, registration, verification
@@ -108,7 +108,7 @@ def registrations() -> None:
 def withdraw(number: str, why: str, by: str) -> None:
     """The household does not want to be registered any more."""
     with opened() as runtime, runtime.database.write() as session:
-        row = _found(runtime, session, number)
+        row = registration_of(session, runtime.vault, number)
         registration.withdraw(session, runtime.vault, row.id, why=why, by=by, now=runtime.clock())
         _forget(runtime, session, row)
         click.echo(f"{spaced(row.number)}  withdrawn")
@@ -122,7 +122,7 @@ def withdraw(number: str, why: str, by: str) -> None:
 def strike_off(number: str, reason: str, why: str, by: str) -> None:
     """Take a household out of the register: it is neither scored nor told any more."""
     with opened() as runtime, runtime.database.write() as session:
-        row = _found(runtime, session, number)
+        row = registration_of(session, runtime.vault, number)
         registration.strike_off(session, runtime.vault, row.id, reason=reason, why=why, by=by, now=runtime.clock())
         _forget(runtime, session, row)
         click.echo(f"{spaced(row.number)}  struck off for {reason}")
@@ -135,7 +135,7 @@ def strike_off(number: str, reason: str, why: str, by: str) -> None:
 def reinstate(number: str, why: str, by: str) -> None:
     """Put a household back into the register; its data are verified anew."""
     with opened() as runtime, runtime.database.write() as session:
-        row = _found(runtime, session, number)
+        row = registration_of(session, runtime.vault, number)
         registration.reinstate(session, runtime.vault, row.id, why=why, by=by, now=runtime.clock())
         click.echo(f"{spaced(row.number)}  verifying")
 
@@ -147,8 +147,8 @@ def reinstate(number: str, why: str, by: str) -> None:
 def score_anyway(number: str, why: str, by: str) -> None:
     """Score a household now, although a body has not answered."""
     with opened() as runtime, runtime.database.write() as session:
-        now, row = runtime.clock(), _found(runtime, session, number)
-        events = verification.score_anyway(session, runtime.vault, runtime.scorer, _household(row), why=why, by=by,
+        now, row = runtime.clock(), registration_of(session, runtime.vault, number)
+        events = verification.score_anyway(session, runtime.vault, runtime.scorer, known(row), why=why, by=by,
                                            now=now)
         runtime.teller.tell(session, events, now)
         click.echo(f"{spaced(row.number)}  " + ("scored" if events else "no index can be computed from its data"))
@@ -161,11 +161,11 @@ def score_anyway(number: str, why: str, by: str) -> None:
 def contest(household: str, item: str, by: str) -> None:
     """A household says that a body is wrong about an ITEM (equipment.cars, members.2.activity): ask it again."""
     with opened() as runtime, runtime.database.write() as session:
-        row = _found(runtime, session, household)
-        found = verification.counting(session, _household(row), item)
+        row = registration_of(session, runtime.vault, household)
+        found = verification.counting(session, known(row), item)
         if found is None:
             raise NotAllowed("No body has corrected this item, or a clerk has since; there is nothing to contest.")
-        verification.contest(session, runtime.vault, _household(row), found.id, by=by, now=runtime.clock())
+        verification.contest(session, runtime.vault, known(row), found.id, by=by, now=runtime.clock())
         click.echo(f"{spaced(row.number)}  {found.partner} is asked again about {item}")
 
 
@@ -195,19 +195,6 @@ def _read(file: Path, report: Path | None,
 def _forget(runtime: Runtime, session: Session, row: Registration) -> None:
     if row.household_id:
         runtime.teller.forget(session, row.household_id, runtime.clock())
-
-
-def _found(runtime: Runtime, session: Session, number: str) -> Registration:
-    row = registration.find(session, runtime.vault, number)
-    if row is None:
-        raise NotAllowed("No registration has this number. Write the 9 digits of the slip, or the 10 of the household.")
-    return row
-
-
-def _household(row: Registration) -> UUID:
-    if row.household_id is None:
-        raise NotAllowed("This household is pre-registered: its members need their identifiers first.")
-    return row.household_id
 
 
 def _codes(here: Standing) -> list[str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import click
 from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
-from gateway.registry import evidence, items, registration, review, review_desk
+from gateway.registry import evidence, items, review, review_desk
 from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.review import Review, Window
 from gateway.registry.steps import NotAllowed
-from gateway.runtime import Runtime
 
 text = click.option("--text", help="what the household is told; without it, it is read from standard input")
 
@@ -156,7 +156,7 @@ def ask(household: str, contested: tuple[str, ...], by: str) -> None:
     """Ask for a review for a HOUSEHOLD that stands at the counter."""
     with opened() as runtime, runtime.database.write() as session:
         now = runtime.clock()
-        asked = review.ask(session, runtime.vault, _household(session, runtime, household), channel="centre",
+        asked = review.ask(session, runtime.vault, household_of(session, runtime.vault, household), channel="centre",
                            asked_by=uuid4().hex, contested=contested, by=review_desk.clerk(by), now=now,
                            answer_within=timedelta(days=runtime.settings.review_answer_days))
         if isinstance(asked, ReviewAsked):
@@ -202,13 +202,6 @@ def _text(given: str | None) -> str:
     if given is None and sys.stdin.isatty():
         click.echo("Write what the household is told, and end with Ctrl-D:", err=True)
     return sys.stdin.read() if given is None else given
-
-
-def _household(session: Session, runtime: Runtime, typed: str) -> UUID:
-    found = registration.find(session, runtime.vault, typed)
-    if found is None or found.household_id is None:
-        raise NotAllowed("No household has this number: give its 10 digits, or the 9 digits of its slip.")
-    return found.household_id
 
 
 def _why_not(seen: Window) -> str:

@@ -10,9 +10,10 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
 from gateway.reasons import moved, said, withheld
-from gateway.registry import audit, registration, score
+from gateway.registry import audit, score
 from gateway.registry.explain import Comparison, Explanation, compared, explained
 from gateway.registry.formula import BadFormula, Formula, formulas
 from gateway.registry.score import FormulaVersion, IndexScore
@@ -99,13 +100,11 @@ def formulas_() -> None:
 
 def _seen(session: Session, runtime: Runtime, typed: str, by: str, how: str) -> IndexScore:
     """The score that counts for a household. That somebody looked at it is written down."""
-    found = registration.find(session, runtime.vault, typed)
-    if found is None or found.household_id is None:
-        raise NotAllowed("No household has this number: give its 10 digits, or the 9 digits of its slip.")
-    latest = score.latest(session, found.household_id)
+    household_id = household_of(session, runtime.vault, typed)
+    latest = score.latest(session, household_id)
     if latest is None:
         raise NotAllowed("This household has no index yet.")
-    audit.record(session, runtime.vault, "score.seen", by=by, now=runtime.clock(), household_id=found.household_id,
+    audit.record(session, runtime.vault, "score.seen", by=by, now=runtime.clock(), household_id=household_id,
                  subject=latest.id, how=how)
     return latest
 

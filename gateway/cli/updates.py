@@ -11,12 +11,12 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
 from gateway.registry import data_round, declaration, items, number_change, stale, update
 from gateway.registry.clock import day_of
 from gateway.registry.events import Event, UpdateReceived
-from gateway.registry.household import Household
-from gateway.registry.numbers import folded, kind_of, read_number, spaced
+from gateway.registry.numbers import kind_of, read_number, spaced
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import BY_TELEPHONE, CENTRE, REGISTER_OF, TRANSITIONS, DataUpdate
 from gateway.runtime import Runtime
@@ -42,7 +42,7 @@ def file(household: str, kind: str, channel: str, given: tuple[str, ...], by: st
     if given and channel != CENTRE:
         raise click.UsageError("--item is for the centre: by telephone a change is only reported")
     with opened() as runtime, runtime.database.write() as session:
-        home = _household(session, runtime, household)
+        home = household_of(session, runtime.vault, household)
         filed = update.file(session, runtime.vault, home, kind, channel=channel, asked_by=_session(), by=by,
                             now=runtime.clock())
         events: list[Event] = [filed]
@@ -62,7 +62,7 @@ def number(household: str, new_number: str, channel: str, no_texts: bool, by: st
     """Give HOUSEHOLD a new telephone number: at once at the centre, else after NUMBER_WAIT_HOURS."""
     with opened() as runtime, runtime.database.write() as session:
         asked = number_change.ask_number(
-            session, runtime.vault, _household(session, runtime, household), new_number, channel=channel,
+            session, runtime.vault, household_of(session, runtime.vault, household), new_number, channel=channel,
             asked_by=_session(), by=by, now=runtime.clock(), consent=not no_texts,
             wait=timedelta(hours=runtime.settings.number_wait_hours))
         runtime.teller.tell(session, [asked], runtime.clock())
@@ -148,9 +148,9 @@ def not_mine(telephone: str, by: str) -> None:
 def round_(household: str, said: str, kind: str | None, channel: str, by: str) -> None:
     """Note the answer of HOUSEHOLD to the yearly question: are your data still right?"""
     with opened() as runtime, runtime.database.write() as session:
-        events = data_round.answer(session, runtime.vault, runtime.scorer, _household(session, runtime, household),
-                                   cast(data_round.Answer, said), kind=kind, channel=channel, asked_by=_session(),
-                                   by=by, now=runtime.clock())
+        home = household_of(session, runtime.vault, household)
+        events = data_round.answer(session, runtime.vault, runtime.scorer, home, cast(data_round.Answer, said),
+                                   kind=kind, channel=channel, asked_by=_session(), by=by, now=runtime.clock())
         runtime.teller.tell(session, events, runtime.clock())
         filed = [event.number for event in events if isinstance(event, UpdateReceived)]
         for number in filed:
@@ -173,19 +173,6 @@ def stale_(days: int, listed: bool) -> None:
         for region, count in found.items():
             click.echo(f"region {region:2}  {count:9}")
         click.echo(f"all        {sum(found.values()):9}")
-
-
-def _household(session: Session, runtime: Runtime, typed: str) -> UUID:
-    digits = folded(typed)
-    if kind_of(digits) == "update":
-        query = sa.select(DataUpdate.household_id).where(DataUpdate.number == digits)
-    else:
-        query = sa.select(Household.id).where(
-            Household.number_blind.in_(runtime.vault.blinds(digits, "household.number")))
-    found = session.scalar(query)
-    if found is None:
-        raise NotAllowed("No household has this number: it has ten digits, or nine for that of an update.")
-    return found
 
 
 def _number(typed: str) -> str:

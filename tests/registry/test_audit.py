@@ -560,6 +560,6 @@ def test_a_clerk_sees_a_household_s_trail_by_either_of_its_numbers(run, runtime)
     assert len(again) == len(first.stdout.splitlines()) + 1
     assert "trail.seen" in again[0]
     assert run("show", "--subject", slip.number).exit_code == 0
-    assert "no household has this number" in run("show", "--household", "2900000009").stderr
+    assert "No household has this number" in run("show", "--household", "2900000009").stderr
     assert "no request has this number" in run("show", "--subject", "what").stderr
     assert "2900000001" not in run("show", "--limit", "500").stdout
