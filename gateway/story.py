@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from gateway.answering import take_answers
 from gateway.deadlines import strike
 from gateway.importing import import_extract
+from gateway.outbox import Message
 from gateway.registry import audit, complaint, number_change, review, review_desk, score, scoring
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
@@ -168,13 +169,22 @@ class Story:
         take_answers(self.runtime, io.BytesIO(answers), self.folder / "story.report.jsonl", lambda _: None)
 
     def _read(self, row: Mapping[str, Any], texts: int, *, quiet: bool = False) -> list[dict[str, Any]]:
-        """What the handset has once it has so many texts; the last one is shown."""
+        """What the handset has once it has so many texts; the one that was written last is shown."""
         msisdn, deadline = telephone(row["contacts"][0]["phone"]).msisdn, time.monotonic() + HEARD_WITHIN_S
         while len(received := self.inbox(msisdn)) < texts and time.monotonic() < deadline:
             time.sleep(0.2)
         if received and not quiet:
-            self.show(max(received, key=lambda text: text["delivered_at"])["body"])
+            written = self._written(msisdn)
+            self.show(max((text["body"] for text in received), key=written.index))
         return received
+
+    def _written(self, msisdn: str) -> list[str]:
+        """The texts to a number in the order of their writing; they need not arrive so."""
+        vault = self.runtime.vault
+        with self.runtime.database.read() as session:
+            texts = session.scalars(sa.select(Message).where(Message.to_blind.in_(vault.blinds(msisdn, "message.to")))
+                                    .order_by(Message.id)).all()
+        return [vault.open(text.body_sealed, "message.body", text.id) for text in texts]
 
     def _index(self, row: Mapping[str, Any]) -> Any:
         with self.runtime.database.read() as session:
