@@ -7,7 +7,7 @@ import logging
 import math
 import statistics
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import combinations, count
 from pathlib import Path
@@ -256,11 +256,20 @@ def test_who_received_a_text_and_used_the_pin_counts_once(session):
 def test_what_is_under_way_is_neither_delivered_nor_lost(session):
     for medium in ("sms", "letter"):
         for state in ("delivered", "delivered", "failed", "sent", "unknown", "created", "cancelled"):
-            put(session, Message, household_id=a_home(session), medium=medium, state=state, created_at=nov(3))
+            put(session, Message, household_id=a_home(session), medium=medium, state=state, created_at=nov(3),
+                changed_at=nov(3))
     put(session, Message, medium="sms", state="delivered", created_at=nov(31))
     assert count_up(session, "SMS-01") == {("delivered",): Share(2, 3), ("still under way",): Count(3)}
+
+
+def test_a_letter_has_arrived_when_it_did_not_come_back_within_a_month(session):
+    for state, days_ago in (("delivered", 31), ("delivered", 40), ("delivered", 29), ("returned", 40),
+                            ("returned", 2), ("sent", 2), ("failed", 2)):
+        put(session, Message, household_id=a_home(session), medium="letter", state=state, created_at=nov(3),
+            changed_at=datetime.combine(TODAY, time(12), UTC) - timedelta(days=days_ago))
     assert count_up(session, "NOT-02") == {
-        ("handed to the post",): Count(2), ("under way to the post",): Count(3), ("could not be printed",): Count(1)}
+        ("did not come back",): Share(2, 4), ("posted lately, may come back",): Count(1),
+        ("under way to the post",): Count(1), ("could not be printed",): Count(1)}
 
 
 # contests
@@ -335,7 +344,7 @@ def test_what_the_register_does_not_hold_is_said_and_not_made_up(session):
     registered(session, -9, state="struck_off", reason="individual_procedure", since=nov(3))
     found = {figure.code: figure for figure in figures(session, FIRST, LAST, today=TODAY)}
     assert sorted(found) == sorted(PROCESS + OURS)
-    assert sorted(code for code, figure in found.items() if figure.missing) == ["CQD-01", "CQD-02", "NOT-02"]
+    assert sorted(code for code, figure in found.items() if figure.missing) == ["CQD-01", "CQD-02"]
     assert [line.value for line in found["CQD-01"].lines] == [Count(1)]
     assert found["CQD-02"].lines == ()
 

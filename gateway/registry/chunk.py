@@ -20,7 +20,7 @@ from gateway.registry.bulk import Bytes
 from gateway.registry.crossings import Limit
 from gateway.registry.formula import Formula
 from gateway.registry.index import CannotCompute
-from gateway.registry.registration import OUT, Registration
+from gateway.registry.registration import OUT, taking_part
 from gateway.registry.score import CurrentScore, Measured, Snapshot
 
 # Households whose facts are opened at a time.
@@ -49,11 +49,6 @@ QUERY = sql.SQL("""
         WHERE c.id > %(after)s AND m.id > %(after)s AND NOT EXISTS (
             SELECT FROM registration r WHERE r.household_id = c.id AND r.state = ANY(%(out)s))
         ORDER BY c.id LIMIT %(rows)s) records""")
-
-
-def taking_part() -> sa.ColumnElement[bool]:
-    """Of the households with an index: who has withdrawn or was struck off is not scored, and told nothing."""
-    return ~sa.exists().where(Registration.household_id == CurrentScore.id, Registration.state.in_(OUT))
 
 
 class Disagreement(Exception):
@@ -188,7 +183,7 @@ def _one_by_one(session: Session, after: UUID, rows: int) -> NDArray[Any]:
     found = session.execute(
         sa.select(CurrentScore.id, CurrentScore.snapshot_id, CurrentScore.score_id, Measured.area, Measured.region,
                   Measured.counts, Measured.snapshot_id.label("measured"), CurrentScore.value)
-        .join(Measured, Measured.id == CurrentScore.id).where(CurrentScore.id > after, taking_part())
+        .join(Measured, Measured.id == CurrentScore.id).where(CurrentScore.id > after, taking_part(CurrentScore.id))
         .order_by(CurrentScore.id).limit(rows))
     return np.array([
         (row.id.bytes, row.snapshot_id.bytes, row.score_id.bytes, row.area, row.region,

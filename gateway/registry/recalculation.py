@@ -19,12 +19,13 @@ from gateway.db import Database, Exact
 from gateway.registry import audit, bulk, score, scoring
 from gateway.registry.batch import Flags, shown
 from gateway.registry.bulk import Binary, Bytes, Ids, Numbers, Same
-from gateway.registry.chunk import Chunk, Disagreement, Outcome, rescore, taking_part
+from gateway.registry.chunk import Chunk, Disagreement, Outcome, rescore
 from gateway.registry.clock import day_of
 from gateway.registry.crossings import Crossings, Limit, Tally
 from gateway.registry.events import Event, IndexChanged
 from gateway.registry.formula import Formula
 from gateway.registry.programme import Programme
+from gateway.registry.registration import taking_part
 from gateway.registry.rejudging import rejudge
 from gateway.registry.score import CAUSES, CurrentScore, IndexScore, PendingEvent
 from gateway.registry.steps import NotAllowed
@@ -64,7 +65,8 @@ class Lot:
 def households(database: Database) -> int:
     """How many take part in a run: those that have an index."""
     with database.read() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(CurrentScore).where(taking_part())) or 0
+        return session.scalar(sa.select(sa.func.count()).select_from(CurrentScore)
+                              .where(taking_part(CurrentScore.id))) or 0
 
 
 def dry_run(database: Database, formula: Formula, programmes: Sequence[Programme], *, on: date,
@@ -125,7 +127,7 @@ def take_untold(session: Session, now: datetime, limit: int) -> Lot:
     counting = session.scalars(
         sa.select(IndexScore).join(CurrentScore, sa.and_(CurrentScore.id == IndexScore.household_id,
                                                          CurrentScore.score_id == IndexScore.id))
-        .where(IndexScore.id.in_([event.subject_id for event in pending]), taking_part()))
+        .where(IndexScore.id.in_([event.subject_id for event in pending]), taking_part(CurrentScore.id)))
     return Lot(len(pending), [IndexChanged(found.household_id, found.id, found.predecessor_id, found.cause)
                               for found in counting if found.predecessor_id])
 

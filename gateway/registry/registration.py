@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, aliased, mapped_column
 
 from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
 from gateway.registry import audit, inquiry
@@ -217,6 +217,12 @@ def come_back(session: Session, vault: Vault, household_ids: Sequence[UUID], now
     """Households that had withdrawn register again. Raises `NotAllowed`."""
     for row in session.scalars(sa.select(Registration).where(Registration.household_id.in_(household_ids))).all():
         reinstate(session, vault, row.id, why="registered again", by="household", now=now)
+
+
+def taking_part(household_id: sa.ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> sa.ColumnElement[bool]:
+    """Of these households: who has withdrawn or was struck off is not scored, and told nothing."""
+    gone = aliased(Registration)
+    return ~sa.exists().where(gone.household_id == household_id, gone.state.in_(OUT))
 
 
 def standing_out(session: Session, household_ids: Iterable[UUID]) -> set[UUID]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.registry.household import Household
-from gateway.registry.registration import Registration
+from gateway.registry.registration import Registration, taking_part
 from gateway.registry.score import CurrentScore, IndexScore
 
 DAYS = 365
@@ -55,4 +55,4 @@ def count(session: Session, now: datetime, days: int = DAYS) -> dict[int, int]:
 def _old(now: datetime, days: int) -> sa.Select[()]:
     return (sa.select().select_from(CurrentScore).join(IndexScore, IndexScore.id == CurrentScore.score_id)
             .join(Household, Household.id == CurrentScore.id)
-            .where(IndexScore.computed_at <= now - timedelta(days=days)))
+            .where(IndexScore.computed_at <= now - timedelta(days=days), taking_part(CurrentScore.id)))

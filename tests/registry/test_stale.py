@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
-from gateway.registry import stale
+from gateway.registry import registration, stale
 from gateway.registry.communes import communes
+from gateway.registry.registration import Registration
 from tests.conftest import NOON, a_row, register
 from tests.web.desk import homes
 
@@ -61,3 +63,14 @@ def test_the_list_has_no_gap_between_its_pages(runtime):
     with runtime.database.read() as session:
         found = [one.household_id for one in stale.not_rescored(session, NOON + YEAR, at_once=3)]
     assert found == sorted(home.id for home in homes(runtime))
+
+
+@one_kind
+def test_who_has_left_the_register_is_not_stale(runtime):
+    register(runtime, a_row(), a_row("2900000002"))
+    gone, stays = homes(runtime)
+    with runtime.database.write() as session:
+        row = session.scalars(sa.select(Registration).where(Registration.household_id == gone.id)).one()
+        registration.withdraw(session, runtime.vault, row.id, why="they asked", by="Salma", now=NOON)
+    assert listed(runtime, NOON + YEAR) == [stays.id]
+    assert counted(runtime, NOON + YEAR) == {6: 1}
