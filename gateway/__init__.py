@@ -13,7 +13,9 @@ jobs keep the hours.
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       tellings.py    event -> notice, and the facts that fill it
-      notices.py     notice -> medium, language, hour, or silence; the proof that it arrived
+      notices.py     notice -> medium, language, hour, or silence
+      proof.py       what shows that a household was told, and what takes that proof away
+      untold.py      what could not be worded waits, and hinders nobody
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed)
@@ -51,7 +53,7 @@ The rooms of the registry:
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> notices -> dialogue
+    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> untold -> proof -> notices -> dialogue
     -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
@@ -69,7 +71,7 @@ Invariants, that is, what is deliberately absent:
 
 Two walks. A notice: `registry.extract` reads a row, `registry.intake` stores and scores it and returns an event,
 `notices` words it into `outbox`, all in one transaction | `jobs.relay` wakes it, `jobs.deliver` claims, sends
-and settles | `web.receipts` hears what became of it, `notices` records the proof or turns to paper.
+and settles | `web.receipts` hears what became of it, `proof` keeps it, or `notices` turns to paper.
 A request: `web.ussd` reads the turn, `web.conversation` recalls the session, `dialogue.engine` takes the step,
 `dialogue.acts` does what it asks, and the screen goes back.
 """

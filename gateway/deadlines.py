@@ -36,7 +36,7 @@ def _complaints(runtime: Runtime, session: Session, now: datetime) -> list[Event
 
 
 def _numbers(runtime: Runtime, session: Session, now: datetime) -> list[Event]:
-    return number_change.due(session, runtime.vault, now)
+    return number_change.due(session, runtime.vault, now, timedelta(hours=runtime.settings.number_wait_hours))
 
 
 def _rounds(runtime: Runtime, session: Session, now: datetime) -> list[Event]:

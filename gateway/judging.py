@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.registry import audit
 from gateway.registry.household import Household
+from gateway.registry.registration import taking_part
 from gateway.registry.score import CurrentScore
 from gateway.runtime import Runtime
 
@@ -28,7 +29,8 @@ def judge_again(runtime: Runtime, by: str, progress: Callable[[int], None]) -> t
         now = runtime.clock()
         with runtime.database.write() as session:
             homes = session.scalars(sa.select(Household).join(CurrentScore, CurrentScore.id == Household.id)
-                                    .where(Household.id > last).order_by(Household.id).limit(PAGE)).all()
+                                    .where(Household.id > last, taking_part(Household.id)).order_by(Household.id)
+                                    .limit(PAGE)).all()
             if homes:
                 scored = runtime.scorer.score(session, homes, "data_update", now)
                 posted += runtime.teller.tell(session, scored.events, now)

@@ -8,28 +8,35 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
+from jinja2 import TemplateError
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
-from gateway import outbox, reasons, untold
+from gateway import outbox, proof, reasons, untold
 from gateway.outbox import Draft, Settlement
-from gateway.registry import audit, number_change, registration, review_desk, score
+from gateway.registry import audit, number_change, registration
 from gateway.registry import household as households
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.events import Event
 from gateway.registry.household import Household
-from gateway.registry.review import Review, last_day
+from gateway.registry.review import last_day
 from gateway.settings import QuietHours
 from gateway.tellings import OF_A_SCORE, OF_THE_REGISTER, Facts, Reader, Telling, tellings
-from gateway.vault import Vault
+from gateway.vault import CannotOpen, Vault
 from gateway.words import LOCALES, Words
 
 log = logging.getLogger(__name__)
+
+# What a notice fails of by a fault of ours: a text, a fact or a sealed value that is not as it should be.
+FAULTS = (TemplateError, CannotOpen, LookupError, ValueError, TypeError, AttributeError, NoResultFound)
+Failed = dict[Telling, Exception]
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
@@ -50,60 +57,51 @@ class Teller:
     def tell(self, session: Session, events: Iterable[Event], now: datetime) -> int:
         """Post what these events call for. Returns how many messages are new.
 
-        One that fails by a fault of ours is kept as `untold` and hinders no other.
+        One that cannot be worded, by a fault of ours, is kept as `untold` and hinders no other.
         """
-        return self._post(session, [telling for event in events for telling in tellings(event)], now)
+        return self._tell(session, [telling for event in events for telling in tellings(event)], now)
 
     def tell_again(self, session: Session, now: datetime) -> int:
-        """Try once more what could not be told an hour ago and before. Returns how many messages are new."""
-        posted = 0
-        for one in untold.due(session, now):
-            told = Telling(one.notice, one.household_id, one.subject)
-            session.delete(one)
-            posted += self._post(session, [told], now, by_post=one.by_post)
-        return posted
+        """Try once more what could not be told an hour ago and before. Returns how many were tried."""
+        waiting = untold.due(session, now)
+        for by_post in (False, True):
+            again = [one for one in waiting if one.by_post == by_post]
+            _, failed = self._post(session, [one.telling for one in again], now, by_post=by_post)
+            untold.keep(session, failed, now, by_post=by_post)
+            for one in again:
+                if one.telling not in failed:
+                    session.delete(one)
+        return len(waiting)
+
+    def disowned(self, session: Session, msisdn: str, events: Sequence[Event], now: datetime) -> int:
+        """These households do not have this number (E.164) any more: tell them so, and by letter what went there."""
+        homes = [event.household_id for event in events if event.household_id]
+        unheard = list(proof.disowned(session, self.vault, msisdn, homes, now))
+        return self.tell(session, events, now) + self._tell(session, unheard, now, by_post=True)
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
         """A message has ended: keep the proof of notification, or try another way."""
         if settlement is None or settlement.household_id is None:
             return
         if settlement.state == "delivered":
-            self._proven(session, settlement, settlement.household_id, now)
+            proof.keep(session, self.vault, settlement, settlement.household_id, now)
         elif settlement.state == "failed" and settlement.medium == "sms":
             if settlement.notice == "number_change_asked":
                 # The warning takes the post's time now, and so does the change.
                 update_id = UUID(settlement.subject.partition("/")[0])
                 number_change.postpone(session, self.vault, update_id, now)
             told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
-            self._post(session, [told], now, by_post=True)
+            self._tell(session, [told], now, by_post=True)
 
-    def _proven(self, session: Session, settlement: Settlement, household_id: UUID, now: datetime) -> None:
-        day = day_of(settlement.at)
-        if settlement.notice == "review_decided":
-            self._answered(session, UUID(settlement.subject), day, now)
-        if settlement.notice not in OF_A_SCORE:
-            return
-        score_id = UUID(settlement.subject)
-        score.record_notification(
-            session, household_id=household_id, score_id=score_id, medium=settlement.medium, notified_on=day,
-            message_id=settlement.message_id, now=now,
-            proof="posting" if settlement.medium == "letter" else "receipt")
-        registration.notified(session, household_id, on=day, now=now)
-        if settlement.medium == "sms":
-            outbox.cancel(session, household_id, settlement.notice, settlement.subject, "letter", now)
+    def came_back(self, session: Session, reference: str, *, by: str, now: datetime, run: str | None = None) -> bool:
+        """The post has brought a letter back: what it told was not told. False when no posted letter is this one.
 
-    def _answered(self, session: Session, review_id: UUID, day: date, now: datetime) -> None:
-        """The answer to a review has arrived, be it for the first time or on paper as well."""
-        if session.scalar(sa.select(Review.state).where(Review.id == review_id)) == "decided":
-            review_desk.notified(session, self.vault, review_id, day, now=now)
-
-    def came_back(self, session: Session, reference: str, *, by: str, now: datetime) -> bool:
-        """The post has brought a letter back: what it told was not told. False when no posted letter is this one."""
-        message = outbox.returned(session, reference, now)
+        `run` says which, where two bear the same code; without it, `NotAllowed` names their runs.
+        """
+        message = outbox.returned(session, reference, now, run)
         if message is None or message.household_id is None:
             return False
-        if message.notice in OF_A_SCORE and score.forget_notification(session, UUID(message.subject), message.id):
-            registration.not_notified(session, message.household_id, now)
+        proof.take_back(session, self.vault, message, now)
         audit.record(session, self.vault, "letter.returned", by=by, now=now, household_id=message.household_id,
                      subject=message.id, notice=message.notice)
         return True
@@ -142,49 +140,82 @@ class Teller:
         """The notices that wait for the day."""
         return tuple(name for name in self.words.notices() if self.words.about(name).by_day)
 
-    def _post(self, session: Session, told: Sequence[Telling], now: datetime, *, by_post: bool = False) -> int:
-        """All at once; when that fails one by one, so that it is found which of them cannot be told."""
-        try:
-            with session.begin_nested():
-                drafts = self._drafts(session, told, now, by_post=by_post)
-                by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
-                at_once = [draft for draft in drafts if draft not in by_day]
-                return (outbox.post(session, self.vault, at_once, now)
-                        + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours)))
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.ProgrammingError):  # the database fails
-            raise
-        except Exception:
-            if len(told) > 1:
-                return sum(self._post(session, [one], now, by_post=by_post) for one in told)
-            log.exception("a notice %s could not be told and is tried again in an hour", told[0].notice)
-            untold.keep(session, told[0], now, by_post=by_post)
-            return 0
+    def _tell(self, session: Session, told: Sequence[Telling], now: datetime, *, by_post: bool = False) -> int:
+        posted, failed = self._post(session, told, now, by_post=by_post)
+        untold.keep(session, failed, now, by_post=by_post)
+        return posted
 
-    def _drafts(self, session: Session, told: Sequence[Telling], now: datetime, *,
-                by_post: bool = False) -> list[Draft]:
-        """A text or a letter for each; what they are made of is fetched for all at once."""
-        ids = [telling.household_id for telling in told]
+    def _post(self, session: Session, told: Sequence[Telling], now: datetime, *,
+              by_post: bool) -> tuple[int, Collection[Telling]]:
+        """How many messages are new, and what could not be told. What is superseded is taken back in any case."""
+        known, failed = self._known(session, told)
+        drafts, unworded = self._drafts(session, known, now, by_post=by_post)
+        failed.update(unworded)
+        for notice, number in Counter(telling.notice for telling in failed).items():
+            log.error("%d notices %s could not be told and are tried again in an hour", number, notice,
+                      exc_info=next(error for telling, error in failed.items() if telling.notice == notice))
+        by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
+        at_once = [draft for draft in drafts if draft not in by_day]
+        return (outbox.post(session, self.vault, at_once, now)
+                + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours))), failed.keys()
+
+    def _known(self, session: Session, told: Sequence[Telling]) -> tuple[dict[Telling, Facts], Failed]:
+        """The facts, fetched for all at once; when that fails one by one, so that it is found whose are missing."""
+        try:
+            return self.reader.facts(session, told), {}
+        except FAULTS as error:
+            if len(told) == 1:
+                return {}, {told[0]: error}
+        known: dict[Telling, Facts] = {}
+        failed: Failed = {}
+        for one in told:
+            facts, missing = self._known(session, [one])
+            known.update(facts)
+            failed.update(missing)
+        return known, failed
+
+    def _drafts(self, session: Session, known: Mapping[Telling, Facts], now: datetime, *,
+                by_post: bool) -> tuple[list[Draft], Failed]:
+        """A text or a letter for each."""
+        ids = [telling.household_id for telling in known]
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
         telephones = {} if by_post else households.texted_at(session, self.vault, ids)
         out = registration.standing_out(session, ids)
-        due = {telling: facts for telling, facts in self.reader.facts(session, told).items()
+        due = {telling: facts for telling, facts in known.items()
                if telling.household_id not in out or telling.notice not in OF_THE_REGISTER}
-        # What nobody has begun to tell is not told any more: two at once would contradict each other.
+        self._supersede(session, due, now)
+        drafts: list[Draft] = []
+        failed: Failed = {}
+        for telling, facts in due.items():
+            if facts.get("silent"):
+                proof.stands_in(session, telling.household_id, now)
+                continue
+            about = self.words.about(telling.notice)
+            numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
+            try:
+                drafts += self._worded(homes[telling.household_id], telling, facts, numbers, now)
+            except FAULTS as error:
+                failed[telling] = error
+        return drafts, failed
+
+    def _supersede(self, session: Session, due: Mapping[Telling, Facts], now: datetime) -> None:
+        """What nobody has begun to tell is not told any more: two at once would contradict each other."""
         outbox.cancel_others(session, (*OF_A_SCORE, "registration_late"), {
             telling.household_id: telling.subject for telling in due if telling.notice in OF_A_SCORE}, now)
-        drafts = []
-        for telling, facts in due.items():
-            home, about = homes[telling.household_id], self.words.about(telling.notice)
-            if facts.get("silent"):
-                continue
+        for telling in due:
             if telling.notice == "decision_changed":
-                self._forget_former(session, home, telling, now)
-            numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
-            for place, msisdn in enumerate(numbers):
-                subject = f"{telling.subject}/{place}" if place else telling.subject
-                drafts.append(self._text(home, replace(telling, subject=subject), msisdn, facts, now))
-            if "letter" in about.media and (not numbers or about.also_by_letter):
-                drafts.append(self._paper(home, telling, facts))
+                for former in self.reader.former_decisions(session, telling.subject):
+                    for medium in ("sms", "letter"):
+                        outbox.cancel(session, telling.household_id, telling.notice, str(former), medium, now)
+
+    def _worded(self, home: Household, telling: Telling, facts: Facts, numbers: Sequence[str],
+                now: datetime) -> list[Draft]:
+        """A text to each of the numbers; and a letter where there is none, or where one goes as well."""
+        about = self.words.about(telling.notice)
+        drafts = [self._text(home, replace(telling, subject=f"{telling.subject}/{place}" if place else telling.subject),
+                             msisdn, facts, now) for place, msisdn in enumerate(numbers)]
+        if "letter" in about.media and (not numbers or about.also_by_letter):
+            drafts.append(self._paper(home, telling, facts))
         return drafts
 
     def _numbers(self, session: Session, telling: Telling, telephones: Mapping[UUID, str]) -> Sequence[str]:
@@ -193,12 +224,6 @@ class Teller:
         if concerned is not None:
             return concerned
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
-
-    def _forget_former(self, session: Session, home: Household, telling: Telling, now: datetime) -> None:
-        """What a programme decided before, and nobody has begun to tell, is not told any more."""
-        for former in self.reader.former_decisions(session, telling.subject):
-            for medium in ("sms", "letter"):
-                outbox.cancel(session, home.id, telling.notice, str(former), medium, now)
 
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
         until = last_day(day_of(awake(now, self.quiet_hours)))

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from channels.base import Accepted, Misconfigured, Receipt, Rejected, SendError, Throttled, Unknown
 from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
 from gateway.registry.numbers import new_number
+from gateway.registry.steps import NotAllowed
 from gateway.vault import CannotOpen, Vault
 
 log = logging.getLogger(__name__)
@@ -436,11 +437,18 @@ def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
     return [told for told in (_told(message, now) for message in moved) if told]
 
 
-def returned(session: Session, reference: str, now: datetime) -> Message | None:
-    """The post has brought this letter back; None when no posted letter bears this reference."""
-    found = session.scalar(sa.select(Message.id).where(
-        Message.reference == reference, Message.medium == "letter", Message.state == "delivered"))
-    return _move(session, found, "returned", now, only_from=("delivered",)) if found else None
+def returned(session: Session, reference: str, now: datetime, run: str | None = None) -> Message | None:
+    """The post has brought this letter back; None when no posted letter bears this reference.
+
+    Raises `NotAllowed` when several do: nine digits are few for a country's letters. Then `run` says which.
+    """
+    found = session.execute(sa.select(Message.id, Message.run).where(
+        Message.reference == reference, Message.medium == "letter", Message.state == "delivered",
+        Message.run == run if run else sa.true())).all()
+    if len(found) > 1:
+        raise NotAllowed("Several letters bear this number. Look which of these runs this one was in, and give it: "
+                         + ", ".join(sorted(str(one.run) for one in found)))
+    return _move(session, found[0].id, "returned", now, only_from=("delivered",)) if found else None
 
 
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:

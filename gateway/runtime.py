@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,6 +32,8 @@ from gateway.settings import Settings, SettingsError
 from gateway.tellings import Reader
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
+
+log = logging.getLogger(__name__)
 
 # A provider that refuses our credentials or sender is left alone this long; each send would only fail again.
 PAUSE_S = 60
@@ -146,6 +149,8 @@ def _check_formula(name: str, on: date) -> None:
     if on < formula.effective_from:
         raise SettingsError([f"FORMULA: {name} takes effect on {formula.effective_from}; until then name the one that "
                              "is in force (mouachir formulas)"])
+    if not formula.in_effect(on):
+        log.error("FORMULA: %s was in effect until %s; indexes are still computed by it", name, formula.effective_to)
 
 
 def _redis(url: str) -> Redis:

@@ -31,6 +31,7 @@ from gateway.registry.sample import write_answers
 from gateway.registry.score import IndexScore
 from gateway.registry.standing import standing
 from gateway.registry.steps import NotAllowed
+from gateway.registry.update import DataUpdate
 from gateway.runtime import Runtime
 
 HOUSEHOLDS = Path(__file__).with_name("story.jsonl")
@@ -114,6 +115,9 @@ class Story:
             self.runtime.teller.tell(session, [asked], now)
         self.say("5. Three days ago somebody asked for another telephone number. The old one was warned:")
         self._read(row, 2)
+        with self.runtime.database.write() as session:
+            # The text came just now; in the story it came three days ago.
+            session.execute(sa.update(DataUpdate).where(DataUpdate.id == asked.update_id).values(warned_at=now))
         strike(self.runtime, "numbers")
         self.say("   Nobody refused. Now the new one is theirs, and the old one hears of it:")
         told = self._read({"contacts": [{"phone": NEW_NUMBER}]}, 1)

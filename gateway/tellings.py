@@ -111,8 +111,8 @@ class Reader:
             found = current.get(telling.household_id)
             if found is None or str(found.id) != telling.subject:
                 continue
-            heard = _heard_last(session, found) if telling.notice == "index_changed" else None
-            if heard and heard.displayed == found.displayed and found.cause != "yearly_verification":
+            heard = heard_last(session, found) if telling.notice == "index_changed" else None
+            if heard and alike(heard, found):
                 facts[telling] = {"silent": True}
                 continue
             told = telling if heard or telling.notice == "index_assigned" else replace(telling, notice="index_assigned")
@@ -211,7 +211,7 @@ SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
 }
 
 
-def _heard_last(session: Session, found: IndexScore) -> IndexScore | None:
+def heard_last(session: Session, found: IndexScore) -> IndexScore | None:
     """The last score before this one that was told, or is on its way: nobody can take it back any more."""
     former = found
     while former.predecessor_id is not None:
@@ -219,6 +219,11 @@ def _heard_last(session: Session, found: IndexScore) -> IndexScore | None:
         if _on_its_way(session, former):
             return former
     return None
+
+
+def alike(heard: IndexScore, found: IndexScore) -> bool:
+    """Whether there is nothing to tell: the index looks as it did, and nobody asked for it anew."""
+    return heard.displayed == found.displayed and found.cause != "yearly_verification"
 
 
 def _on_its_way(session: Session, found: IndexScore, *more: str) -> bool:

@@ -1,7 +1,8 @@
-"""Untold: tellings that could not be worded or posted. They wait and are tried again; nobody else waits for them."""
+"""Untold: tellings that could not be worded. They wait and are tried again; nobody else waits for them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,24 +24,34 @@ class Untold(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     notice: Mapped[str] = mapped_column(sa.String(40))
-    household_id: Mapped[UUID]
+    household_id: Mapped[UUID] = mapped_column(index=True)
     subject: Mapped[str] = mapped_column(sa.String(80))
     by_post: Mapped[bool]
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     again_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
+    @property
+    def telling(self) -> Telling:
+        """What is to be told."""
+        return Telling(self.notice, self.household_id, self.subject)
 
-def keep(session: Session, telling: Telling, now: datetime, *, by_post: bool) -> None:
-    """Let it wait; one that waits already goes on waiting."""
+
+def keep(session: Session, told: Iterable[Telling], now: datetime, *, by_post: bool) -> None:
+    """Let them wait; one that waits already goes on waiting, since when it did."""
     insert_new(session, Untold, [{
-        "id": new_id(), "notice": telling.notice, "household_id": telling.household_id, "subject": telling.subject,
-        "by_post": by_post, "since": now, "again_at": now + AGAIN_AFTER}])
+        "id": new_id(), "notice": one.notice, "household_id": one.household_id, "subject": one.subject,
+        "by_post": by_post, "since": now, "again_at": now + AGAIN_AFTER} for one in told])
 
 
 def due(session: Session, now: datetime) -> list[Untold]:
-    """Some whose hour has come. Who is to try again has an hour for it; two who ask at once get different ones."""
+    """Some whose hour has come, AT_ONCE at most. Two who ask at the same time get different ones."""
     found = list(session.scalars(sa.select(Untold).where(Untold.again_at <= now).order_by(Untold.again_at)
                                  .limit(AT_ONCE).with_for_update(skip_locked=True)))
     for one in found:
         one.again_at = now + AGAIN_AFTER
     return found
+
+
+def drop(session: Session, household_id: UUID, subject: str) -> None:
+    """What this was about has been told otherwise."""
+    session.execute(sa.delete(Untold).where(Untold.household_id == household_id, Untold.subject == subject))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway import untold
 from gateway.registry import recalculation
 from gateway.runtime import Runtime
 from jobs.alarm import enqueue
@@ -16,7 +17,7 @@ def tell(runtime: Runtime) -> int:
     with runtime.database.write() as session:
         lot = recalculation.take_untold(session, now, AT_ONCE)
         runtime.teller.tell(session, lot.events, now)
-        runtime.teller.tell_again(session, now)
-    if lot.taken == AT_ONCE:
+        again = runtime.teller.tell_again(session, now)
+    if lot.taken == AT_ONCE or again == untold.AT_ONCE:
         enqueue(runtime.redis, "tell", once=True)
     return len(lot.events)

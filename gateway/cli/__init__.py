@@ -183,8 +183,10 @@ def messages(state: str | None, reference: str | None, limit: int) -> None:
 @click.option("--post", "run", help="record that the post has taken this run; its sheets are removed")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day of posting; today if not given")
 @click.option("--returned", "reference", help="record that the post has brought back the letter of this code")
+@click.option("--of", "of_run", metavar="RUN", help="with --returned: the run of the letter, where two bear its code")
 @by
-def letters(printing: bool, run: str | None, day: datetime | None, reference: str | None, by: str) -> None:
+def letters(printing: bool, run: str | None, day: datetime | None, reference: str | None, of_run: str | None,
+            by: str) -> None:
     """The tray: runs of printed letters, and their posting."""
     if day and not run:
         raise click.UsageError("--on goes with --post RUN")
@@ -199,7 +201,7 @@ def letters(printing: bool, run: str | None, day: datetime | None, reference: st
             except ValueError as error:
                 raise click.ClickException(str(error)) from None
         if reference:
-            _came_back(runtime, reference, by)
+            _came_back(runtime, reference, of_run, by)
         for laid in runtime.tray.runs():
             click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  "
                        f"{laid.state}  {laid.path}")
@@ -217,10 +219,10 @@ def release() -> None:
     click.echo("database: up to date")
 
 
-def _came_back(runtime: Runtime, reference: str, by: str) -> None:
+def _came_back(runtime: Runtime, reference: str, run: str | None, by: str) -> None:
     number = read_number(reference)
     with runtime.database.write() as session:
-        if number is None or not runtime.teller.came_back(session, number, by=by, now=runtime.clock()):
+        if number is None or not runtime.teller.came_back(session, number, by=by, now=runtime.clock(), run=run):
             raise click.ClickException("no posted letter has this code; it stands on the letter, in nine digits")
     click.echo("the household was not told: its sixty days have not begun; correct its address at the centre")
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway.cli.naming import household_of
 from gateway.cli.opening import by, opened
-from gateway.registry import data_round, declaration, items, number_change, stale, update
+from gateway.registry import data_round, declaration, items, number_change, phones, stale, update
 from gateway.registry.clock import day_of
 from gateway.registry.events import Event, UpdateReceived
 from gateway.registry.numbers import kind_of, read_number, spaced
@@ -135,7 +135,7 @@ def not_mine(telephone: str, by: str) -> None:
     with opened() as runtime, runtime.database.write() as session:
         events = number_change.not_mine(session, runtime.vault, telephone, channel=CENTRE, asked_by=_session(), by=by,
                                         now=runtime.clock())
-        runtime.teller.tell(session, events, runtime.clock())
+        runtime.teller.disowned(session, phones.telephone(telephone).msisdn, events, runtime.clock())
         click.echo(f"taken off {len(events)} households")
 
 

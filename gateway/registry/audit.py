@@ -30,8 +30,9 @@ from gateway.registry.steps import NotAllowed
 from gateway.vault import Vault
 
 STRANDS = 16
-# Nine digits in a row, however they are spaced, are a telephone, an identifier or a household's number.
-PERSONAL = re.compile(r"\d(?:[ .\-]?\d){8}")
+# Nine digits in a row, however they are spaced, are a telephone, an identifier or a household's number; one or two
+# letters and five or six digits are an identity card.
+PERSONAL = re.compile(r"\d(?:[\s./()\-]{0,3}\d){8}|\b[A-Za-z]{1,2} ?\d{5,6}\b")
 ENOUGH = 1_000
 AT_ONCE = 2_000
 

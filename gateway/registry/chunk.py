@@ -20,7 +20,7 @@ from gateway.registry.bulk import Bytes
 from gateway.registry.crossings import Limit
 from gateway.registry.formula import Formula
 from gateway.registry.index import CannotCompute
-from gateway.registry.registration import OUT, taking_part
+from gateway.registry.registration import NOT_TAKING_PART, taking_part
 from gateway.registry.score import CurrentScore, Measured, Snapshot
 
 # Households whose facts are opened at a time.
@@ -82,7 +82,7 @@ class Chunk:
         if session.get_bind().dialect.name == "postgresql":
             found = bulk.fetch(session, QUERY, {
                 "unknown": UNKNOWN, "width": vector.WIDTH, "too_large": TOO_LARGE, "far": FAR, "after": after,
-                "out": list(OUT), "rows": rows}, FIELDS)
+                "out": list(NOT_TAKING_PART), "rows": rows}, FIELDS)
         else:
             found = _one_by_one(session, after, rows)
         ids, snapshots, scores = (np.ascontiguousarray(found[name]).view(np.uint8).reshape(-1, 16)

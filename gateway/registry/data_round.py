@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import Base, UtcDateTime, insert_new, new_id
-from gateway.registry import audit, score, update
+from gateway.registry import audit, number_change, registration, update
 from gateway.registry.clock import day_of
 from gateway.registry.events import DataRoundDue, Event
 from gateway.registry.household import Household
@@ -69,7 +69,8 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
 def answer(session: Session, vault: Vault, scorer: Scorer, household_id: UUID, said: Answer, *, kind: str | None = None,
            channel: str, asked_by: str, by: str, now: datetime) -> list[Event]:
     """The household's answer to its last round. `right` has its index computed anew, at today's ages, and told even
-    where nothing moved; `changed`, with the kind of change, opens an update.
+    where nothing moved; but not while it is verified, or a new telephone number waits. `changed`, with the kind of
+    change, opens an update.
 
     `right` may still become `changed`, not the other way round: what was said to have changed has its update.
     Raises `NotAllowed`.
@@ -90,7 +91,8 @@ def answer(session: Session, vault: Vault, scorer: Scorer, household_id: UUID, s
                      answer=said, channel=channel)
     if kind is not None and said == "changed":
         return [update.file(session, vault, household_id, kind, channel=channel, asked_by=asked_by, by=by, now=now)]
-    if not noted or score.latest(session, household_id) is None:
+    state = registration.states(session, [household_id]).get(household_id)
+    if not noted or state not in ("scored", "notified") or number_change.frozen(session, household_id, now):
         return []
     home = session.get_one(Household, household_id)
     return scorer.score(session, [home], "yearly_verification", now, day_of(now)).events

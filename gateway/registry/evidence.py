@@ -86,17 +86,25 @@ def effective(session: Session, homes: Sequence[Household]) -> dict[UUID, Eviden
     places = positions(session, ids)
     found = {home.id: Evidence(copy.deepcopy(home.facts), {"*": {"by": "declaration", "on": str(home.declared_on)}})
              for home in homes}
-    for finding in last_words(session, ids).values():
+    words = last_words(session, ids)
+    for finding in words.values():
         if finding.outcome == "corrected":
             _correct(found[finding.household_id], finding, places, by=finding.partner,
                      on=str(finding.answered_on), reference=str(finding.id))
-    for correction in session.scalars(sa.select(Correction).where(
-            Correction.household_id.in_(ids), Correction.in_force_at.is_not(None))
-            .order_by(Correction.in_force_at, Correction.id)):
-        if correction.in_force_at:
-            _correct(found[correction.household_id], correction, places, by="operator",
-                     on=str(day_of(correction.in_force_at)), reference=str(correction.id))
+    for key, correction in _last_corrections(session, ids).items():
+        on, word = day_of(correction.in_force_at or correction.entered_at), words.get(key)
+        # What one clerk changed at the household's word gives way to what a body says later; a review does not.
+        if correction.review_id or word is None or word.answered_on <= on:
+            _correct(found[correction.household_id], correction, places, by="operator", on=str(on),
+                     reference=str(correction.id))
     return found
+
+
+def _last_corrections(session: Session, household_ids: Sequence[UUID]) -> dict[tuple[UUID, str, bytes], Correction]:
+    """The correction that counts for each item, by household, item and member."""
+    return {(one.household_id, one.item, one.member_blind): one for one in session.scalars(sa.select(Correction).where(
+        Correction.household_id.in_(household_ids), Correction.in_force_at.is_not(None))
+        .order_by(Correction.in_force_at, Correction.id))}
 
 
 def last_words(session: Session, household_ids: Sequence[UUID]) -> dict[tuple[UUID, str, bytes], Finding]:

@@ -107,14 +107,14 @@ def refuse_from(session: Session, vault: Vault, household_ids: Sequence[UUID], m
     return len(waiting)
 
 
-def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> list[Event]:
-    """Put the numbers whose time has come in force, at most `limit`.
+def due(session: Session, vault: Vault, now: datetime, wait: timedelta = WAIT, limit: int = AT_ONCE) -> list[Event]:
+    """Put the numbers whose time has come in force, at most `limit`: `wait` after the warning has arrived.
 
-    What is refused or postponed meanwhile is passed over.
+    One of which nobody was warned waits. What is refused or postponed meanwhile is passed over.
     """
     ripe = session.execute(
         sa.select(DataUpdate.id, DataUpdate.household_id)
-        .where(DataUpdate.state == "waiting", DataUpdate.effective_at <= now)
+        .where(DataUpdate.state == "waiting", DataUpdate.effective_at <= now, DataUpdate.warned_at <= now - wait)
         .order_by(DataUpdate.effective_at, DataUpdate.id).limit(limit)).all()
     hold(session, {row.household_id for row in ripe})
     events: list[Event] = []
@@ -133,6 +133,12 @@ def due(session: Session, vault: Vault, now: datetime, limit: int = AT_ONCE) -> 
         audit.record(session, vault, "number.changed" if to == "applied" else "number.refused", by="system", now=now,
                      household_id=found.household_id, subject=found.id)
     return events
+
+
+def note_warning(session: Session, update_id: UUID, at: datetime) -> None:
+    """The warning has arrived: from now on it can be refused. The first of several counts."""
+    session.execute(sa.update(DataUpdate).where(DataUpdate.id == update_id, DataUpdate.warned_at.is_(None))
+                    .values(warned_at=at))
 
 
 def postpone(session: Session, vault: Vault, update_id: UUID, now: datetime,

@@ -22,12 +22,12 @@ from gateway.registry.bulk import Binary, Bytes, Ids, Numbers, Same
 from gateway.registry.chunk import Chunk, Disagreement, Outcome, rescore
 from gateway.registry.clock import day_of
 from gateway.registry.crossings import Crossings, Limit, Tally
-from gateway.registry.events import Event, IndexChanged
+from gateway.registry.events import DecisionChanged, Event, IndexChanged
 from gateway.registry.formula import Formula
 from gateway.registry.programme import Programme
 from gateway.registry.registration import taking_part
 from gateway.registry.rejudging import rejudge
-from gateway.registry.score import CAUSES, CurrentScore, IndexScore, PendingEvent
+from gateway.registry.score import CAUSES, CurrentScore, IndexScore, PendingEvent, ProgrammeDecision
 from gateway.registry.steps import NotAllowed
 from gateway.vault import Vault
 
@@ -124,12 +124,16 @@ def take_untold(session: Session, now: datetime, limit: int) -> Lot:
                               .limit(limit).with_for_update(skip_locked=True)).all()
     session.execute(sa.update(PendingEvent).where(PendingEvent.id.in_([event.id for event in pending]))
                     .values(told_at=now))
+    subjects = [event.subject_id for event in pending]
     counting = session.scalars(
         sa.select(IndexScore).join(CurrentScore, sa.and_(CurrentScore.id == IndexScore.household_id,
                                                          CurrentScore.score_id == IndexScore.id))
-        .where(IndexScore.id.in_([event.subject_id for event in pending]), taking_part(CurrentScore.id)))
-    return Lot(len(pending), [IndexChanged(found.household_id, found.id, found.predecessor_id, found.cause)
-                              for found in counting if found.predecessor_id])
+        .where(IndexScore.id.in_(subjects), taking_part(CurrentScore.id)))
+    decided = session.scalars(sa.select(ProgrammeDecision).where(ProgrammeDecision.id.in_(subjects)))
+    return Lot(len(pending), [
+        *(IndexChanged(found.household_id, found.id, found.predecessor_id, found.cause)
+          for found in counting if found.predecessor_id),
+        *(DecisionChanged(found.household_id, found.score_id, (found.id,)) for found in decided)])
 
 
 class _Run:
@@ -153,15 +157,15 @@ class _Run:
         score_ids[changed] = bulk.new_ids(int(changed.sum()))
         self._store(session, chunk, outcome, changed, score_ids)
         _move(session, chunk, outcome, changed, score_ids)
-        made, decided = rejudge(session, chunk, outcome, changed, score_ids, self._limits, self._now)
-        told = changed & (decided | (outcome.displayed != shown(chunk.former, self._formula.decimals)))
-        bulk.store(session, bulk.table(PendingEvent), int(told.sum()), {
-            "id": Ids(bulk.new_ids(int(told.sum()))), "kind": Same(IndexChanged.__name__),
-            "household_id": Ids(chunk.ids[told]), "subject_id": Ids(score_ids[told]), "told_at": Same(None)})
+        judged = rejudge(session, chunk, outcome, changed, score_ids, self._limits, self._now)
+        told = changed & (judged.decided | (outcome.displayed != shown(chunk.former, self._formula.decimals)))
+        _leave(session, IndexChanged, chunk.ids[told], score_ids[told])
+        for ids, places in judged.unnamed:
+            _leave(session, DecisionChanged, chunk.ids[places], ids)
         _count(self._tally, chunk, outcome)
         self._scores += int(changed.sum())
-        self._decisions += made
-        self._events += int(told.sum())
+        self._decisions += judged.made
+        self._events += int(told.sum()) + sum(len(places) for _, places in judged.unnamed)
 
     def _store(self, session: Session, chunk: Chunk, outcome: Outcome, changed: Flags, score_ids: Bytes) -> None:
         for places, packed in outcome.contributions(changed):
@@ -172,6 +176,13 @@ class _Run:
                 "displayed": Numbers(outcome.displayed[places], self._formula.decimals), "failure": Same(None),
                 "cause": Same(self._cause), "predecessor_id": Ids(chunk.scores[places]),
                 "computed_at": Same(self._now)})
+
+
+def _leave(session: Session, kind: type, homes: Bytes, subjects: Bytes) -> None:
+    """Leave so many events to be told."""
+    bulk.store(session, bulk.table(PendingEvent), len(homes), {
+        "id": Ids(bulk.new_ids(len(homes))), "kind": Same(kind.__name__), "household_id": Ids(homes),
+        "subject_id": Ids(subjects), "told_at": Same(None)})
 
 
 def _move(session: Session, chunk: Chunk, outcome: Outcome, changed: Flags, score_ids: Bytes) -> None:

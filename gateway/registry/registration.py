@@ -41,6 +41,7 @@ TRANSITIONS: Transitions = {
 STRUCK_OFF_FOR = ("fraud_confirmed", "individual_procedure", "multi_nucleus_procedure")
 UNSCORED = ("registered", "verifying")
 OUT = ("withdrawn", "struck_off")
+NOT_TAKING_PART = (*OUT, *UNSCORED)
 
 
 class Registration(Base):
@@ -220,9 +221,11 @@ def come_back(session: Session, vault: Vault, household_ids: Sequence[UUID], now
 
 
 def taking_part(household_id: sa.ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> sa.ColumnElement[bool]:
-    """Of these households: who has withdrawn or was struck off is not scored, and told nothing."""
+    """Of the households with an index, whose may move by a rule: not that of one that is out of the register, nor of
+    one that was reinstated and is verified again.
+    """
     gone = aliased(Registration)
-    return ~sa.exists().where(gone.household_id == household_id, gone.state.in_(OUT))
+    return ~sa.exists().where(gone.household_id == household_id, gone.state.in_(NOT_TAKING_PART))
 
 
 def standing_out(session: Session, household_ids: Iterable[UUID]) -> set[UUID]:

@@ -26,26 +26,39 @@ from gateway.registry.bulk import Bytes, Ids, Same
 from gateway.registry.chunk import PIECE, Chunk, Outcome, Places
 from gateway.registry.clock import day_of
 from gateway.registry.crossings import Limit
-from gateway.registry.programme import Decision, Programme, Reason, decide, judge
+from gateway.registry.programme import Decision, Programme, Reason, decide, in_texts, judge
 from gateway.registry.score import ProgrammeDecision
 from gateway.registry.scoring import decision_row, differs
 
 
 def rejudge(session: Session, chunk: Chunk, outcome: Outcome, changed: Flags, score_ids: Bytes,
-            limits: Sequence[Limit], now: datetime) -> tuple[int, Flags]:
-    """Store the decisions that are other than before. Returns how many, and whose.
+            limits: Sequence[Limit], now: datetime) -> Rejudged:
+    """Store the decisions that are other than before.
 
     Of the households with a `changed` index, those that may have crossed one of these limits.
     """
-    made, decided = 0, np.zeros(len(chunk), np.bool_)
+    done = Rejudged(0, np.zeros(len(chunk), np.bool_), [])
     for limit in limits:
         crossing = np.flatnonzero(changed & limit.moved(chunk.former, outcome.values))
         for start in range(0, len(crossing), PIECE):
-            for decision, places in _judged(session, chunk, outcome, limit, crossing[start : start + PIECE], now):
-                _store(session, chunk, score_ids, decision, places, now)
-                decided[places] = True
-                made += len(places)
-    return made, decided
+            for before, decision, places in _judged(session, chunk, outcome, limit, crossing[start : start + PIECE],
+                                                    now):
+                ids = _store(session, chunk, score_ids, decision, places, now)
+                done.decided[places] = True
+                done.made += len(places)
+                # The notice of the index names the side of the limits in texts; of any other it says nothing.
+                if before and before.eligible != decision.eligible and decision.programme not in in_texts():
+                    done.unnamed.append((ids, places))
+    return done
+
+
+@dataclass
+class Rejudged:
+    """How many decisions were `made`, on whom (`decided`), and those to be told by themselves: their ids and places."""
+
+    made: int
+    decided: Flags
+    unnamed: list[tuple[Bytes, Places]]
 
 
 @dataclass(frozen=True)
@@ -66,8 +79,8 @@ class _Former:
 
 
 def _judged(session: Session, chunk: Chunk, outcome: Outcome, limit: Limit, places: Places,
-            now: datetime) -> Iterator[tuple[Decision, Places]]:
-    """Each decision that is other than before, and whose it is."""
+            now: datetime) -> Iterator[tuple[_Former | None, Decision, Places]]:
+    """Each decision that is other than before, with that one, and whose it is."""
     homes = bulk.uuids(chunk.ids[places])
     former = _former(session, homes, limit.programme)
     alike = defaultdict[tuple[_Former | None, bool], list[int]](list)
@@ -76,7 +89,7 @@ def _judged(session: Session, chunk: Chunk, outcome: Outcome, limit: Limit, plac
     for (before, _), group in alike.items():
         for decision, whose in _judge(session, chunk, outcome, limit.programme, before, np.array(group), now):
             if differs(before, decision):
-                yield decision, whose
+                yield before, decision, whose
 
 
 def _former(session: Session, homes: Sequence[UUID], programme: Programme) -> dict[UUID, _Former]:
@@ -110,7 +123,8 @@ def _value(outcome: Outcome, place: int) -> Decimal:
 
 
 def _store(session: Session, chunk: Chunk, score_ids: Bytes, decision: Decision, places: Places,
-           now: datetime) -> None:
+           now: datetime) -> Bytes:
+    """Returns the ids of the decisions."""
     own = {"id": bulk.new_ids(len(places)), "household_id": chunk.ids[places], "score_id": score_ids[places],
            "snapshot_id": chunk.snapshots[places]}
     # What is not a household's own is written as it is one by one.
@@ -118,3 +132,4 @@ def _store(session: Session, chunk: Chunk, score_ids: Bytes, decision: Decision,
     row = decision_row(nobody, nobody, nobody, decision, now)
     bulk.store(session, bulk.table(ProgrammeDecision), len(places), {
         name: Ids(own[name]) if name in own else Same(value) for name, value in row.items()})
+    return own["id"]

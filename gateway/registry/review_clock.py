@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.registry import registration
+from gateway.registry import registration, score
 from gateway.registry.clock import day_of
 from gateway.registry.events import Event, ReviewLate, ReviewWindowCloses
 from gateway.registry.review import WINDOW, Review, last_day, record, resume, watched
@@ -46,7 +46,10 @@ def _reminders(session: Session, now: datetime, limit: int) -> list[Event]:
                Notification.notified_on.between(today - WINDOW, today - WINDOW + REMINDED_BEFORE))
         .order_by(Notification.notified_on).limit(limit).with_for_update(skip_locked=True)).all()
     homes = [row.household_id for row in near]
-    current = set(session.scalars(sa.select(CurrentScore.score_id).where(CurrentScore.id.in_(homes))))
+    counting = session.scalars(sa.select(CurrentScore.score_id).where(CurrentScore.id.in_(homes)))
+    # A score that looks as the one before it was told with that one.
+    proofs = (score.notified(session, score_id) for score_id in counting.all())
+    current = {proof.score_id for proof in proofs if proof}
     asked = set(session.scalars(sa.select(Review.score_id).where(Review.score_id.in_([row.score_id for row in near]))))
     out = registration.standing_out(session, homes)
     for row in near:

@@ -164,7 +164,7 @@ class Notification(Base):
 class PendingEvent(Base):
     """An event of a whole-registry run that nobody has told yet: five million are not held in memory.
 
-    `kind` names a class of `events`; `subject_id` is its score.
+    `kind` names a class of `events`; `subject_id` is its score, or its decision.
     """
 
     __tablename__ = "pending_event"
@@ -225,10 +225,9 @@ def notified(session: Session, score_id: UUID) -> Notification | None:
     return notified(session, alike) if alike else None
 
 
-def forget_notification(session: Session, score_id: UUID, message_id: UUID) -> bool:
-    """The proof was none: the letter came back, and the household was not told. Its sixty days have not begun."""
-    gone = session.execute(sa.delete(Notification).where(
-        Notification.score_id == score_id, Notification.message_id == message_id))
+def forget_notifications(session: Session, message_id: UUID) -> bool:
+    """This message proves nothing: it came back, or went to a stranger. The sixty days have not begun."""
+    gone = session.execute(sa.delete(Notification).where(Notification.message_id == message_id))
     return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 

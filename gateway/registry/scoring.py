@@ -71,10 +71,12 @@ class Scorer:
         score.hold(session)
         remember(session, self.formula, now)
         ids = [home.id for home in homes]
-        session.execute(sa.select(Household.id).where(Household.id.in_(ids)).order_by(Household.id)
-                        .with_for_update(key_share=True))
+        # As they are once they are held: what was read before may have been declared anew meanwhile.
+        held = {home.id: home for home in session.scalars(
+            sa.select(Household).where(Household.id.in_(ids)).order_by(Household.id).with_for_update(key_share=True)
+            .execution_options(populate_existing=True))}
         out = registration.standing_out(session, ids)
-        standing = {home.id: home for home in homes if home.id not in out}
+        standing = {one: held[one] for one in ids if one not in out}
         before = _Before.of(session, ids)
         batch = _Batch(now)
         for home_id, found in evidence.effective(session, list(standing.values())).items():

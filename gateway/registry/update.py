@@ -55,8 +55,8 @@ CHANCE = secrets.SystemRandom()
 class DataUpdate(Base):
     """One change that a household reported. `number` follows it. The new value is sealed.
 
-    `asked_by` is the session and the row. `score_id` is the score that it led to; an update that moved neither
-    index nor decision has none.
+    `asked_by` is the session and the row. `warned_at` is when the old number had the warning of a new one. `score_id`
+    is the score that it led to; an update that moved neither index nor decision has none.
     """
 
     __tablename__ = "data_update"
@@ -76,6 +76,7 @@ class DataUpdate(Base):
     value_blind: Mapped[bytes | None] = mapped_column(index=True)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     effective_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     score_id: Mapped[UUID | None]
 

@@ -14,7 +14,9 @@ from gateway.registry.score import PendingEvent
 from jobs.alarm import enqueue
 from jobs.queues import worker
 from jobs.tell import AT_ONCE, tell
+from tests.conftest import a_row, register
 from tests.registry.masses import a_formula
+from tests.test_tellings import arrives
 from tests.web.desk import rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -89,3 +91,16 @@ def test_two_who_tell_at_once_take_different_ones(runtime, households, clock):
         two = recalculation.take_untold(other, clock() + timedelta(seconds=1), 3)
     assert (one.taken, two.taken) == (3, 1)
     assert len({event.score_id for event in one.events + two.events}) == 4
+
+
+@one_kind
+def test_a_decision_that_the_notice_of_the_index_does_not_name_is_told_by_itself(runtime, clock):
+    register(runtime, a_row())
+    arrives(runtime, notice="index_assigned")
+    clock.forward(days=1)
+    done = recalculation.run(runtime.database, runtime.vault, a_formula(urban="6.0", rural="6.0"),
+                             Programme.load_all(), by="clerk", now=clock())
+    assert done.events == 2
+    assert tell(runtime) == 2
+    assert sorted(message.notice for message in rows(runtime, Message)) == [
+        "decision_changed", "index_assigned", "index_changed"]

@@ -1,4 +1,4 @@
-"""Untold."""
+"""What could not be told waits; a new telephone number waits for its warning."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("notice", "household_id", "subject", "by_post", name=op.f("uq_untold_notice")),
     )
     op.create_index(op.f("ix_untold_again_at"), "untold", ["again_at"], unique=False)
+    op.create_index(op.f("ix_untold_household_id"), "untold", ["household_id"], unique=False)
+    op.add_column("data_update", sa.Column("warned_at", UtcDateTime(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("data_update", "warned_at")
+    op.drop_index(op.f("ix_untold_household_id"), table_name="untold")
     op.drop_index(op.f("ix_untold_again_at"), table_name="untold")
     op.drop_table("untold")
