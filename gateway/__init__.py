@@ -53,8 +53,8 @@ The rooms of the registry:
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> untold -> proof -> notices -> dialogue
-    -> runtime -> importing, deadlines -> web -> app | jobs
+    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> untold -> proof
+    -> notices -> dialogue -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
 

@@ -21,7 +21,7 @@ from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
 from gateway.registry.events import Event
 from gateway.registry.evidence import Correction
-from gateway.registry.household import Household, Member, address_of
+from gateway.registry.household import Household, Member, address_of, fingerprint
 from gateway.registry.measures import age_on
 from gateway.registry.number_change import frozen
 from gateway.registry.scoring import Scorer
@@ -44,10 +44,12 @@ def apply(session: Session, vault: Vault, scorer: Scorer, update_id: UUID, items
     """
     found, home = _begun(session, update_id, SECTIONS, now)
     _check(found.kind, items)
-    facts = copy.deepcopy(home.facts)
+    facts, said = copy.deepcopy(home.facts), {}
     for item, value in items.items():
         section, _, name = item.partition(".")
+        said[item] = facts[section].get(name)
         facts[section][name] = value
+    home.changed_here = said | home.changed_here
     home.facts, home.declared_on = facts, day_of(now)
     corrected = set(session.scalars(sa.select(Correction.item).where(
         Correction.household_id == home.id, Correction.item.in_(items), Correction.in_force_at.is_not(None))))
@@ -72,7 +74,8 @@ def apply_address(session: Session, vault: Vault, scorer: Scorer, update_id: UUI
     if place is None:
         raise NotAllowed("commune: " + extract.REFUSALS["unknown_commune"])
     locality = address.get("locality") or place.name_ar
-    name = address_of(vault, home).lines[0]
+    name, *_ = lines = address_of(vault, home).lines
+    home.changed_here = {"address": fingerprint(vault, lines, home.commune, home.area)} | home.changed_here
     _seal_lines(vault, home, [name, *address["lines"], " ".join(filter(None, (address.get("postal_code"), locality)))])
     area = address.get("area", place.area if "commune" in address else home.area)
     moved = (place.region, area) != (home.region, home.area)

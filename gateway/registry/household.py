@@ -35,7 +35,8 @@ class Household(Base):
     """A household as declared. `facts` holds what the index is made of; names and addresses are sealed.
 
     `facts` are the declaration of `declared_on`; what counts of them is `evidence.effective`. `digest` tells a
-    repeated row from a changed one. On `round_on` it is asked next whether its data are still right.
+    repeated row from a changed one. On `round_on` it is asked next whether its data are still right. `changed_here`
+    has, for each item that a clerk has changed since, what the extract said of it then; of an address its fingerprint.
     """
 
     __tablename__ = "household"
@@ -53,6 +54,7 @@ class Household(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str] = mapped_column(sa.String(64))
     round_on: Mapped[date] = mapped_column(default=_first_round, index=True)
+    changed_here: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
 class Member(Base):
@@ -120,6 +122,11 @@ def suspend(session: Session, vault: Vault, msisdn: str, now: datetime | None) -
     """Stop texts to this number (`now`), or let them go again (None). Letters are not touched."""
     statement = sa.update(Contact).where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")))
     return session.execute(statement.values(suspended_at=now)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def fingerprint(vault: Vault, lines: Sequence[str], commune: str, area: str) -> str:
+    """Of an address, whose first line is a name that is no part of it; to tell whether an extract says another."""
+    return vault.blind(json.dumps([*lines[1:], commune, area]), "household.address").hex()
 
 
 def address_of(vault: Vault, household: Household) -> Address:

@@ -22,7 +22,7 @@ from gateway.registry.clock import day_of
 from gateway.registry.communes import commune
 from gateway.registry.events import Event, IndexAssigned
 from gateway.registry.extract import Refusal, Row
-from gateway.registry.household import Contact, Household, Member
+from gateway.registry.household import Contact, Household, Member, fingerprint
 from gateway.registry.registration import Newcomer, Registration
 from gateway.registry.scoring import Scorer
 from gateway.vault import Vault
@@ -86,7 +86,7 @@ class Intake:
             if before is None:
                 newcomers.append(self._add(row, now, tables))
             elif returns or before.digest != row.content_digest:
-                self._replace(session, before.id, row, now, tables)
+                self._replace(session, before, row, now, tables, verified=verified)
                 (back if returns else changed).append(before.id)
             else:
                 stored.unchanged += 1
@@ -166,12 +166,17 @@ class Intake:
         tables[Contact] += self._contacts(household_id, row, set(), now)
         return Newcomer(row.household["household_number"], _registered(row), household_id)
 
-    def _replace(self, session: Session, household_id: UUID, row: Row, now: datetime, tables: Tables) -> None:
+    def _replace(self, session: Session, home: Household, row: Row, now: datetime, tables: Tables, *,
+                 verified: bool) -> None:
         """A changed row replaces the declaration. Telephones that had stopped stay so.
+
+        What a clerk has changed here stays as long as an extract says of it what it said then: it is older. What a
+        household declares anew counts as it says.
 
         A row that still names a number which the household has since given up is older than that change: its
         telephones do not count.
         """
+        household_id = home.id
         self._follow_members(session, household_id, row)
         session.execute(sa.delete(Member).where(Member.household_id == household_id))
         tables[Member] += self._members(household_id, row)
@@ -182,10 +187,26 @@ class Intake:
             stopped = {contact.msisdn_blind for contact in contacts if contact.suspended_at}
             tables[Contact] += self._contacts(household_id, row, stopped, now)
         values = self._household(household_id, row, day_of(now))
+        values["changed_here"] = self._carry_over(home, row, values) if verified else {}
         session.execute(sa.update(Household).where(Household.id == household_id)
                         .values({key: value for key, value in values.items() if key != "id"}))
         session.execute(sa.update(Registration).where(Registration.household_id == household_id)
                         .values(household_blind=values["number_blind"]))
+
+    def _carry_over(self, home: Household, row: Row, values: dict[str, Any]) -> dict[str, Any]:
+        """Put into `values` what was changed here and the extract does not know yet. Returns what that is."""
+        facts, given = values["facts"], row.household
+        said = {item: facts[section].get(name) for item in home.changed_here if item != "address"
+                for section, _, name in [item.partition(".")]}
+        said["address"] = fingerprint(self.vault, _window(given), given["commune"], given["area"])
+        kept = {item: was for item, was in home.changed_here.items() if said[item] == was}
+        for item in kept.keys() - {"address"}:
+            section, _, name = item.partition(".")
+            facts[section] = {**facts[section], name: home.facts[section][name]}
+        if "address" in kept:
+            values.update({name: getattr(home, name) for name in ("address_sealed", "area", "region", "commune")})
+            facts.update(area=home.area, region=home.region)
+        return kept
 
     def _follow_members(self, session: Session, household_id: UUID, row: Row) -> None:
         """What was found about a member, and what is still asked, goes where the member stands now."""

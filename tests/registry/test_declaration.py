@@ -241,3 +241,27 @@ def test_a_minor_does_not_speak_for_a_household(house):
     update_id = file(house, "declarant")
     with house.database.write() as session, pytest.raises(NotAllowed, match="under 18"):
         declaration.apply_declarant(session, house.vault, update_id, 2, by="amina", now=NOON)
+
+
+def test_what_a_clerk_changed_stays_while_the_extract_says_what_it_said_before(runtime):
+    register(runtime, a_row())
+    apply(runtime, file(runtime, "equipment"), {"equipment.cars": 1})
+    apply(runtime, file(runtime), {"spending.butane": "55.00"})
+    move(runtime, file(runtime, "address"), lines=["12 rue des Orangers"])
+    register(runtime, a_row(phone="0655443322"))
+    kept = homes(runtime)[0]
+    assert (kept.facts["equipment"]["cars"], kept.facts["spending"]["butane"]) == (1, "55.00")
+    assert household.address_of(runtime.vault, kept).lines[1] == "12 rue des Orangers"
+    spending = {**a_row().household["spending"], "butane": "70.00"}
+    register(runtime, a_row(phone="0655443322", spending=spending))
+    newer = homes(runtime)[0]
+    assert (newer.facts["equipment"]["cars"], newer.facts["spending"]["butane"]) == (1, "70.00")
+    assert sorted(newer.changed_here) == ["address", "equipment.cars"]
+
+
+def test_what_the_household_itself_declares_anew_counts_whatever_a_clerk_changed(runtime):
+    register(runtime, a_row())
+    apply(runtime, file(runtime, "equipment"), {"equipment.cars": 1})
+    declare(runtime, a_row(phone="0655443322"))
+    assert homes(runtime)[0].facts["equipment"]["cars"] == 0
+    assert homes(runtime)[0].changed_here == {}
