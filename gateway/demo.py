@@ -145,7 +145,7 @@ class Tour:
 
         self.console.rule("Five households through the registry")
         ended = Story(self.runtime, inbox, self.folder, self.say,
-                      lambda text: self.console.print(Panel(text, width=76))).tell()
+                      lambda text: self.console.print(Panel(text, width=76), soft_wrap=False)).tell()
         figures = self.figures
         figures.chapters = sum(ended.values())
         figures.reproduced, figures.not_reproduced = reproduced(self.runtime)
@@ -190,7 +190,7 @@ class Tour:
         shown = self._dial(msisdn, ["1", pin, "98", "98"])
         self._dial(msisdn, ["2", pin, "1"], quiet=True)
         self._dial(msisdn, ["3", "3", "1"], quiet=True)
-        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=76))
+        self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=76), soft_wrap=False)
 
     def _somebody(self, locale: str) -> tuple[str, UUID]:
         """A household that was told by text and whose telephone nobody shares."""

@@ -133,11 +133,16 @@ def _run(var: Path) -> Iterator[House]:
         running.stop()
 
 
+def is_there(var: Path) -> bool:
+    """Whether a house has been made in this folder."""
+    return (var / ENVIRONMENT_FILE).exists()
+
+
 def prepare(var: Path, **overrides: str) -> bool:
     """Make the data folder, its secrets and its database, once. Returns whether they are new."""
     var.mkdir(parents=True, exist_ok=True)
     var.chmod(0o700)
-    new = not (var / ENVIRONMENT_FILE).exists()
+    new = not is_there(var)
     if new:
         _write(var, {**_defaults(var.resolve()), **_addresses(), **overrides})
     upgrade(_read(var)["DATABASE_URL"])

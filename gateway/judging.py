@@ -12,7 +12,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from gateway.registry import audit
-from gateway.registry.household import Household
 from gateway.registry.registration import taking_part
 from gateway.registry.score import CurrentScore
 from gateway.runtime import Runtime
@@ -28,14 +27,13 @@ def judge_again(runtime: Runtime, by: str, progress: Callable[[int], None]) -> t
     while True:
         now = runtime.clock()
         with runtime.database.write() as session:
-            homes = session.scalars(sa.select(Household).join(CurrentScore, CurrentScore.id == Household.id)
-                                    .where(Household.id > last, taking_part(Household.id)).order_by(Household.id)
-                                    .limit(PAGE)).all()
+            homes = session.scalars(sa.select(CurrentScore.id).where(
+                CurrentScore.id > last, taking_part(CurrentScore.id)).order_by(CurrentScore.id).limit(PAGE)).all()
             if homes:
-                scored = runtime.scorer.score(session, homes, "data_update", now)
-                posted += runtime.teller.tell(session, scored.events, now)
+                events = runtime.scorer.judge(session, homes, now)
+                posted += runtime.teller.tell(session, events, now)
             else:
                 audit.record(session, runtime.vault, "decisions.judged_again", by=by, now=now, households=judged)
                 return judged, posted
-        judged, last = judged + len(homes), homes[-1].id
+        judged, last = judged + len(homes), homes[-1]
         progress(judged)

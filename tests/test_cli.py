@@ -258,6 +258,14 @@ def test_a_call_to_a_house_that_is_not_running_is_one_line(run, house):
     assert (done.exit_code, "not a telephone" in done.stderr) == (1, True)
 
 
+def test_a_command_that_reads_makes_no_house_and_says_where_to_look(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path / "var")}
+    done = subprocess.run([Path(sys.executable).with_name("mouachir"), "where", "2900000001"],
+                          env=environment, cwd=tmp_path, text=True, capture_output=True)
+    assert (done.returncode, "there is no house in" in done.stderr) == (1, True)
+    assert not (tmp_path / "var").exists()
+
+
 def test_with_nothing_set_a_command_makes_its_own_database_and_private_settings(tmp_path):
     """In a process of its own: where the data lies is decided when the process starts."""
     var = tmp_path / "var"

@@ -62,7 +62,7 @@ def test_it_is_done_only_after_a_yes(run, house, population):  # noqa: F811
     assert values(population) != before
     scores = {row.id: row for row in rows(population, IndexScore)}
     assert {scores[row.score_id].formula for row in rows(population, CurrentScore)} == {"rsu-2021"}
-    assert len(rows(population, PendingEvent)) == 2 * 60
+    assert len([one for one in rows(population, PendingEvent) if one.kind == "IndexChanged"]) == 2 * 60
     done = run("rescore", "--formula", "rsu-2021", **house)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "Nothing was changed.")
 
@@ -86,3 +86,12 @@ def test_whoever_cannot_be_computed_is_listed_by_reason(run, house, population):
     done = run("rescore", "--formula", "ppi-morocco-2013", "--dry-run", **house)
     assert "60 cannot be computed" in done.stdout
     assert "cannot be read from the facts" in done.stdout
+
+
+def test_no_formula_is_stored_beside_the_one_that_imports_are_scored_by(run, house, population):  # noqa: F811
+    before = values(population)
+    done = run("rescore", "--formula", "ppi-morocco-2013", "--yes", **house)
+    assert (done.exit_code, "set FORMULA to ppi-morocco-2013" in done.stderr) == (1, True)
+    done = run("rescore", "--formula", "ppi-morocco-2013", "--yes", **house, FORMULA="ppi-morocco-2013")
+    assert (done.exit_code, "60 of 60 cannot be computed" in done.stderr) == (1, True)
+    assert values(population) == before

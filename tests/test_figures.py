@@ -359,7 +359,7 @@ def test_every_figure_is_defined_in_the_document(session):
 @on_sqlite
 def test_a_period_or_a_group_that_there_is_not_is_refused(session):
     for first, last in ((LAST, FIRST), (FIRST, TODAY + timedelta(days=1))):
-        with pytest.raises(ValueError, match="begins before it ends, and ends today at the latest"):
+        with pytest.raises(ValueError, match=r"begins before it ends|still to come"):
             figures(session, first, last, today=TODAY)
     for by in (["age"], ["sex", "sex"]):
         with pytest.raises(ValueError, match="grouped by region, area, sex, each once; not by"):

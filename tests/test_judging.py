@@ -36,3 +36,10 @@ def test_a_new_limit_judges_every_household_again_and_tells_those_it_turns(runti
     assert judge_again(runtime, "Salma", lambda _: None) == (2, 0)
     assert len([one for one in rows(runtime, Message) if one.notice == "decision_changed"]) == 2
     assert len(rows(runtime, IndexScore)) == 2
+
+
+def test_to_judge_again_moves_no_index_however_old_its_members_are_by_now(runtime, clock):
+    register(runtime, a_row())
+    clock.forward(days=800)
+    assert judge_again(runtime, "Salma", lambda _: None) == (1, 0)
+    assert len(rows(runtime, IndexScore)) == 1

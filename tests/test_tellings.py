@@ -343,6 +343,7 @@ def test_the_old_telephone_is_warned_and_both_are_told_when_the_time_has_come(ru
     register(runtime, a_row())
     change(runtime)
     assert to(runtime, notice="number_change_asked") == [PHONE]
+    arrives(runtime, notice="number_change_asked")
     clock.forward(hours=72)
     strike(runtime, "numbers")
     assert to(runtime, notice="number_changed") == [NEW]

@@ -27,7 +27,7 @@ from gateway.cli import (
     scores,
     updates,
 )
-from gateway.cli.opening import by, opened, settings
+from gateway.cli.opening import MANY, by, opened, settings
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import TRANSITIONS, Message
@@ -89,7 +89,7 @@ def import_(file: Path, report: Path | None, by: str) -> None:
     report = report or file.with_suffix(".report.jsonl")
     if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
         raise click.UsageError(f"--report: {report} is the extract itself, or in no folder that exists")
-    with opened() as runtime, file.open("rb") as stream:
+    with opened(new=True) as runtime, file.open("rb") as stream:
         size = max(file.stat().st_size, 1)
         with click.progressbar(length=size, label=f"import {file.name}") as bar:
             done = import_extract(runtime, stream, report, lambda position: bar.update(position - bar.pos), by=by)
@@ -158,7 +158,7 @@ def dial(code: str, caller: str) -> None:
 @main.command()
 @click.option("--state", type=click.Choice(sorted(TRANSITIONS)), help="only those in this state")
 @click.option("--reference", help="the code at the end of a text or on a letter: is it ours?")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--limit", type=MANY, default=20, show_default=True)
 def messages(state: str | None, reference: str | None, limit: int) -> None:
     """Messages by medium and state, then the last ones. Texts and telephones stay sealed."""
     number = read_number(reference) if reference else None

@@ -94,14 +94,16 @@ def group() -> None:
 def file_(desk: Desk, category: str, named: str | None, anonymous: bool, text: str | None) -> None:
     """File a complaint at a desk and say its number."""
     if anonymous == bool(named):
-        raise click.UsageError("say whose it is: --household NUMBER, or --anonymous")
+        raise click.UsageError("say whose it is: --household NUMBER, or --anonymous, and not both")
     household = _household(desk, named) if named else None
     filed = complaint.file(
         desk.session, desk.runtime.vault, household_id=household.id if household else None, category=category,
         channel="desk", msisdn_blind=None, asked_by=f"desk/{uuid4()}", named=True, text=_text(text), by=desk.by,
         now=desk.now)
     desk.runtime.teller.tell(desk.session, [filed], desk.now)
-    click.echo(f"{spaced(filed.number)}  goes to: {filed.owner}")
+    found = desk.session.get_one(Complaint, filed.complaint_id)
+    handled = f"handled here, answer by {_day(found.due_at)}" if filed.owner == "here" else f"sent on to {filed.owner}"
+    click.echo(f"{spaced(filed.number)}  {handled}; the household follows it by this number")
 
 
 @group.command(name="list")
@@ -118,6 +120,8 @@ def list_(desk: Desk, state: str | None, owner: str | None, late: bool, sensitiv
         risk = "at risk" if one.at_risk_at else ""
         click.echo(f"{spaced(one.number)}  {one.state:12} due {_day(one.due_at)}  {what} "
                    f"{one.assigned_to or '-':20} {risk}".rstrip())
+    if not sensitive:
+        click.echo("sensitive ones are not listed here (--sensitive, for a focal point)", err=True)
 
 
 @group.command()

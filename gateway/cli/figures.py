@@ -17,7 +17,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command(name="figures")
-@click.option("--from", "first", type=DAY, required=True, help="the first day, as 2026-11-01")
+@click.option("--from", "first", type=DAY, required=True, help="the first day, as 2026-10-01")
 @click.option("--to", "last", type=DAY, required=True, help="the last day; it counts as well")
 @click.option("--by", "groups", default="", help=f"groups, joined by commas: {', '.join(GROUPS)}")
 @click.option("--json", "as_json", is_flag=True)

@@ -18,6 +18,7 @@ from gateway.settings import Settings, SettingsError, in_service
 # What PostgreSQL calls a transaction that cannot be serialized, and a deadlock.
 COLLISIONS = ("40001", "40P01")
 AT_WORK = "another command was at work on the same rows; run it again: nothing was left half-done"
+MANY = click.IntRange(1, 100_000)
 # Who acts, for the audit.
 by = click.option("--by", default=getpass.getuser, show_default="your name on this machine", help="who does this")
 
@@ -31,8 +32,14 @@ def settings() -> Settings:
 
 
 @contextmanager
-def opened(*, prepare: bool = True) -> Iterator[Runtime]:
-    """The house. What is not allowed, a collision, and a database that does not answer become one sentence."""
+def opened(*, prepare: bool = True, new: bool = False) -> Iterator[Runtime]:
+    """The house; a `new` one is made where none is named and none is there.
+
+    What is not allowed, a collision, and a database that does not answer become one sentence.
+    """
+    if prepare and not in_service() and not new and not embedded.is_there(embedded.VAR):
+        raise click.ClickException(f"there is no house in {embedded.VAR}/: `mouachir up`, `import` or `register` makes "
+                                   "one; or set VAR_DIR to where yours is, or DATABASE_URL (docs/settings.md)")
     if prepare and not in_service() and embedded.prepare(embedded.VAR):
         click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
     try:

@@ -72,7 +72,7 @@ def rejudge(by: str) -> None:
     """Judge every household again by the limits and conditions in force today, and tell those it turns."""
     with opened() as runtime:
         judged, posted = judge_again(runtime, by, lambda count: click.echo(f"\r{count} judged", nl=False, err=True))
-    click.echo(f"{judged} households judged, {posted} notices posted")
+    click.echo(f"\n{judged} households judged, {posted} notices posted")
 
 
 def _lines(words: Words, locale: str, decision: ProgrammeDecision, programme: Programme | None) -> Iterator[str]:

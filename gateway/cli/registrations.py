@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway.answering import take_answers
 from gateway.cli.naming import known, registration_of
-from gateway.cli.opening import by, opened
+from gateway.cli.opening import MANY, by, opened
 from gateway.importing import import_extract
 from gateway.registry import inquiry, promise, registration, verification
 from gateway.registry.clock import day_of
@@ -77,7 +77,7 @@ def where(number: str, language: str | None) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--limit", type=MANY, default=100, show_default=True)
 def late(limit: int) -> None:
     """Households whose tenth day has passed untold, the longest waiting first; and how the promise was kept lately."""
     with opened() as runtime, runtime.database.read() as session:
@@ -187,7 +187,7 @@ def _read(file: Path, report: Path | None,
     if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
         raise click.UsageError(f"--report: {report} is the file itself, or in no folder that exists")
     size = max(file.stat().st_size, 1)
-    with (opened() as runtime, file.open("rb") as stream,
+    with (opened(new=True) as runtime, file.open("rb") as stream,
           click.progressbar(length=size, label=f"read {file.name}") as bar):
         return take(runtime, stream, report, lambda position: bar.update(position - bar.pos)), report
 

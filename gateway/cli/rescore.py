@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import click
 
@@ -17,6 +18,8 @@ from gateway.registry.recalculation import Disagreement
 from gateway.registry.scoring import EditedFormula
 from gateway.runtime import Runtime
 
+# One household in so many may lack what a formula needs; it keeps its former index, and a clerk looks at it.
+FAIL_AT_MOST = 100
 ROW = "{:14} {:6} {:>6} {:>12} {:>12}"
 
 
@@ -42,16 +45,11 @@ def _rescore(runtime: Runtime, formula: Formula, dry_run: bool, yes: bool, by: s
         expected = recalculation.dry_run(runtime.database, formula, programmes, on=day_of(now), progress=progress)
     for line in _table(expected):
         click.echo(line)
+    if not dry_run:
+        _check(runtime, formula, expected, day_of(now))
     if dry_run or not expected.rising + expected.falling:
         click.echo("Nothing was changed.")
         return
-    if not formula.in_effect(day_of(now)):
-        raise click.ClickException(f"{formula.id} is in effect from {formula.effective_from} to "
-                                   f"{formula.effective_to or 'no known end'}: no household gets its index by it today "
-                                   "(--dry-run only tries it)")
-    if formula.id != runtime.settings.formula:
-        click.echo(f"Imports and corrections are still scored by {runtime.settings.formula} (setting FORMULA).",
-                   err=True)
     if not yes:
         click.confirm("Store these indexes, and tell the households?", abort=True)
     with _bar(count, f"score by {formula.id}") as progress:
@@ -59,6 +57,21 @@ def _rescore(runtime: Runtime, formula: Formula, dry_run: bool, yes: bool, by: s
                                  progress=progress)
     click.echo(f"{done.scores} new indexes, {done.decisions} decisions of programmes changed, "
                f"{done.events} households to be told by and by")
+
+
+def _check(runtime: Runtime, formula: Formula, expected: Crossings, today: date) -> None:
+    """Raises `ClickException` where no household may get its index by this formula."""
+    failed = sum(expected.failed.values())
+    if not formula.in_effect(today):
+        raise click.ClickException(f"{formula.id} is in effect from {formula.effective_from} to "
+                                   f"{formula.effective_to or 'no known end'}: no household gets its index by it today "
+                                   "(--dry-run only tries it)")
+    if formula.id != runtime.settings.formula:
+        raise click.ClickException(f"imports and corrections are scored by {runtime.settings.formula}: set FORMULA to "
+                                   f"{formula.id} everywhere first, or two formulas count side by side")
+    if failed * FAIL_AT_MOST > expected.households:
+        raise click.ClickException(f"{failed} of {expected.households} cannot be computed by {formula.id}: that is no "
+                                   "formula for these data")
 
 
 @contextmanager

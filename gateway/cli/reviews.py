@@ -11,7 +11,7 @@ import click
 from sqlalchemy.orm import Session
 
 from gateway.cli.naming import household_of
-from gateway.cli.opening import by, opened
+from gateway.cli.opening import MANY, by, opened
 from gateway.registry import evidence, items, review, review_desk
 from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
@@ -31,7 +31,7 @@ def reviews() -> None:
 @click.option("--state", type=click.Choice(list(review.TRANSITIONS)), help="only those in this state")
 @click.option("--at-risk", is_flag=True, help="only those whose promised day is near or has passed")
 @click.option("--mine", is_flag=True, help="only those assigned to you (--by)")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--limit", type=MANY, default=100, show_default=True)
 @by
 def list_(state: str | None, at_risk: bool, mine: bool, limit: int, by: str) -> None:
     """List reviews, the one promised first at the top."""
@@ -109,11 +109,10 @@ def correct(number: str, item: str, value: str, why: str, by: str) -> None:
 
 @reviews.command()
 @click.argument("number")
-@text
+@click.option("--text", default="", help="what the household is told beside the reason that is worded for it")
 @by
-def accept(number: str, text: str | None, by: str) -> None:
+def accept(number: str, text: str, by: str) -> None:
     """Accept: the corrections count, and the household is scored again."""
-    text = _text(text)
     with opened() as runtime, runtime.database.write() as session:
         row = _review(session, number)
         events = review_desk.accept(session, runtime.vault, runtime.scorer, row.id, text=text, by=by,

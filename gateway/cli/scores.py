@@ -42,7 +42,8 @@ def explain(household: str, language: str, by: str) -> None:
     with opened() as runtime, runtime.database.write() as session:
         found = _seen(session, runtime, household, by, "explained")
         told = explained(session, found.id)
-        click.echo(f"index {found.displayed} by {found.formula}, computed {found.computed_at:%Y-%m-%d}, {found.cause}")
+        click.echo(f"index {found.displayed} by {found.formula}, computed {found.computed_at:%Y-%m-%d}, {found.cause}\n"
+                   f"score {found.id} (mouachir score reproduce)")
         for line in told.lines:
             _row(line.weight, line.terms, said(runtime.words, language, line))
         _more(runtime, language, told)

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.cli.naming import household_of
-from gateway.cli.opening import by, opened
+from gateway.cli.opening import MANY, by, opened
 from gateway.registry import data_round, declaration, items, number_change, phones, stale, update
 from gateway.registry.clock import day_of
-from gateway.registry.events import Event, UpdateReceived
+from gateway.registry.events import Event, NumberChanged, UpdateReceived
 from gateway.registry.numbers import kind_of, read_number, spaced
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import BY_TELEPHONE, CENTRE, REGISTER_OF, TRANSITIONS, DataUpdate
@@ -61,12 +61,17 @@ def file(household: str, kind: str, channel: str, given: tuple[str, ...], by: st
 def number(household: str, new_number: str, channel: str, no_texts: bool, by: str) -> None:
     """Give HOUSEHOLD a new telephone number: at once at the centre, else after NUMBER_WAIT_HOURS."""
     with opened() as runtime, runtime.database.write() as session:
+        home = household_of(session, runtime.vault, household)
+        waited = number_change.frozen(session, home, runtime.clock())
         asked = number_change.ask_number(
-            session, runtime.vault, household_of(session, runtime.vault, household), new_number, channel=channel,
-            asked_by=_session(), by=by, now=runtime.clock(), consent=not no_texts,
-            wait=timedelta(hours=runtime.settings.number_wait_hours))
+            session, runtime.vault, home, new_number, channel=channel, asked_by=_session(), by=by,
+            now=runtime.clock(), consent=not no_texts, wait=timedelta(hours=runtime.settings.number_wait_hours))
         runtime.teller.tell(session, [asked], runtime.clock())
         _show(session, session.get_one(DataUpdate, asked.update_id).number)
+        if waited and isinstance(asked, NumberChanged):
+            click.echo("the new number that waited is withdrawn")
+        if phones.telephone(new_number).kind != "mobile" or no_texts:
+            click.echo("no text goes to this number: the household is told by its other mobile, or by letter")
 
 
 @updates.command()
@@ -115,7 +120,7 @@ def where(number: str) -> None:
 
 @updates.command(name="list")
 @click.option("--state", type=click.Choice(list(TRANSITIONS)), help="only those in this state")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=MANY, default=50, show_default=True)
 def list_(state: str | None, limit: int) -> None:
     """List the updates, the one that waits longest at the top; without --state those that are open."""
     with opened() as runtime, runtime.database.read() as session:
@@ -160,7 +165,7 @@ def round_(household: str, said: str, kind: str | None, channel: str, by: str) -
 
 
 @click.command(name="stale")
-@click.option("--days", type=click.IntRange(1), default=stale.DAYS, show_default=True)
+@click.option("--days", type=MANY, default=stale.DAYS, show_default=True)
 @click.option("--list", "listed", is_flag=True, help="the registration number of each, instead of the counts")
 def stale_(days: int, listed: bool) -> None:
     """Count the households that were not scored anew for a year, by region; or list them."""

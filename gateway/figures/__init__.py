@@ -27,8 +27,10 @@ def figures(session: Session, first: date, last: date, by: Sequence[str] = (), *
     `by` names what to group by, together: `region`, `area`, `sex` (of the head of the household). `today` is the
     day it is counted on. Raises `ValueError`, with a sentence, for a period or a group that there is not.
     """
-    if not first <= last <= today:
-        raise ValueError("a period begins before it ends, and ends today at the latest")
+    if last < first:
+        raise ValueError("the last day lies before the first: a period begins before it ends")
+    if last > today:
+        raise ValueError(f"the last day is still to come: figures are counted until {today}")
     unknown = [name for name in by if name not in KEYS]
     if unknown or len(set(by)) < len(by):
         raise ValueError(f"figures are grouped by {', '.join(KEYS)}, each once; not by {', '.join(unknown or by)}")

@@ -112,9 +112,9 @@ def record(session: Session, vault: Vault, act: str, *, by: str, now: datetime, 
     if session.connection().get_execution_options().get("reads_only"):
         raise ValueError("an act is recorded in a transaction that writes")
     end = _free_end(session)
-    entry = {"id": new_id(), "strand": end.strand, "position": end.length + 1, "at": now, "by": _words(by, 80),
+    entry = {"id": new_id(), "strand": end.strand, "position": end.length + 1, "at": now, "by": plain_words(by, 80),
              "act": act, "household_blind": _blind(vault, household_id) if household_id else None,
-             "subject": str(subject) if subject else None, "why": _words(why, 200) if why else None,
+             "subject": str(subject) if subject else None, "why": plain_words(why, 200) if why else None,
              "detail": _plain(detail)}
     entry["link"] = vault.blind(_text(end.link, entry), "audit.link")
     session.execute(sa.insert(ENTRIES), entry)
@@ -191,8 +191,10 @@ def _blind(vault: Vault, household_id: UUID) -> bytes:
     return vault.blind(str(household_id), "audit.household")
 
 
-def _words(text: str, at_most: int) -> str:
-    """A name or a reason, as a clerk gave it."""
+def plain_words(text: str, at_most: int) -> str:
+    """A name or a reason, as a clerk gave it. Raises `NotAllowed` for none, and for what is too long or a person's."""
+    if not text.strip():
+        raise NotAllowed("Say who does this, and why where it is asked for; an empty name or reason is none.")
     if len(text) > at_most:
         raise NotAllowed(f"A name or a reason in the audit has at most {at_most} signs; this one has {len(text)}.")
     if PERSONAL.search(text):

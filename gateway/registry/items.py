@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from gateway.registry import evidence, extract
 from gateway.registry.household import Household, Member
+from gateway.registry.numbers import folded
 from gateway.registry.steps import NotAllowed
 
 Kept = dict[str, str]
@@ -90,6 +91,6 @@ def typed(item: str, text: str) -> Any:
     """What a clerk typed, as the schema wants it: a number, true or false, or the text as it is."""
     try:
         wanted = extract.field_schema(item).get("type")
-        return json.loads(text) if wanted in ("integer", "boolean") else text
+        return json.loads(folded(text)) if wanted in ("integer", "boolean") else text
     except (KeyError, ValueError):
         return text

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
-from gateway.registry import items, registration
+from gateway.registry import audit, items, registration
 from gateway.registry.clock import day_of
 from gateway.registry.events import DecisionChanged, Event, IndexChanged, ReviewDecided, ReviewNeedsInformation
 from gateway.registry.evidence import Correction
@@ -94,6 +94,7 @@ def enter_correction(session: Session, vault: Vault, review_id: UUID, item: str,
     if held.items and item not in contested:
         raise NotAllowed(f"This review contests {', '.join(contested)}; another item is a data update.")
     items.check(item, value, day_of(now))
+    audit.plain_words(why, LONGEST_WHY)
     session.add(Correction(id=new_id(), household_id=held.household_id, item=name, member_blind=member_blind,
                            value=value, entered_by=by, reason=why, review_id=held.id, in_force_at=None, entered_at=now))
     record(session, vault, held, "correction_entered", by=by, now=now, item=name)

@@ -85,6 +85,22 @@ class Scorer:
             self._score(batch, home, found, day, cause, before)
         return Scored(batch.write(session), sum(row["value"] is None for row in batch.scores))
 
+    def judge(self, session: Session, household_ids: Sequence[UUID], now: datetime) -> list[Event]:
+        """Judge these households again by the limits and conditions of today, at the index that counts for each."""
+        score.hold(session)
+        session.execute(sa.select(Household.id).where(Household.id.in_(household_ids)).order_by(Household.id)
+                        .with_for_update(key_share=True))
+        before, batch = _Before.of(session, household_ids), _Batch(now)
+        for home_id, taken in before.taken.items():
+            counting = before.scores[home_id]
+            if counting.value is None:
+                continue
+            decided = decide_all(self.programmes, counting.value, taken.facts, day_of(now))
+            rows = batch.judged(home_id, counting.id, taken.id, [
+                decision for decision in decided if before.differs(home_id, decision)])
+            batch.tell(home_id, counting.id, [row for row in rows if before.judges_otherwise(row)])
+        return batch.write(session)
+
     def _score(self, batch: _Batch, home: Household, found: Evidence, on: date, cause: str, before: _Before) -> None:
         previous = before.scores.get(home.id)
         try:

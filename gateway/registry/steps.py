@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from gateway.db import Base
 
 Row = TypeVar("Row", bound=Base)
+# What a row is called in a sentence, where its table has another name.
+NAMES = {"data_update": "update"}
 Transitions = Mapping[str, frozenset[str]]
 
 
@@ -40,10 +42,16 @@ def step(session: Session, model: type[Row], row_id: UUID, to: str, transitions:
 
 def refusal(what: str, stands: str | None, to: str, transitions: Transitions) -> str:
     """The sentence for a step that the table does not list, or whose conditions do not hold."""
+    what = NAMES.get(what, what)
     if stands is None:
         return f"There is no such {what}."
     allowed = sorted(transitions[stands])
     if to in allowed:
-        return f"This {what} is {stands}; what makes it {to} is not given."
+        return _said(f"This {what} is {stands}; what makes it {to} is not given.")
     next_states = " or ".join(allowed) or "nothing else any more"
-    return f"This {what} is {stands}, so it cannot be {to}; it can be {next_states}."
+    refused = " already" if stands == to else f", so it cannot be {to}"
+    return _said(f"This {what} is {stands}{refused}; it can be {next_states}.")
+
+
+def _said(sentence: str) -> str:
+    return sentence.replace("_", " ")

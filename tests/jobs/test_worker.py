@@ -74,7 +74,7 @@ def test_a_redis_that_dies_in_the_middle_of_a_job_is_not_taken_for_a_wish_to_end
             return NOON
 
         runtime = open_house(f"sqlite:///{tmp_path / 'house.db'}", f"redis://127.0.0.1:{port}/0", tmp_path,
-                             deadly_clock)
+                             lambda: NOON).at(deadly_clock)
         enqueue(redis, "relay")
         working = worker(runtime)
         with suppress(RedisError):

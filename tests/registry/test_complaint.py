@@ -329,7 +329,7 @@ def test_what_cannot_be_done_is_refused_with_what_can(runtime):
     answer = {"resolution": "rejected", "answer": "No."}
     assert refused(runtime, "resolve", filed, **answer) == (
         "This complaint is acknowledged, so it cannot be resolved; it can be assigned or escalated.")
-    assert "so it cannot be in_progress" in refused(runtime, "begin", filed)
+    assert "so it cannot be in progress" in refused(runtime, "begin", filed)
     do(runtime, "assign", filed, "Brahim")
     assert "so it cannot be reopened" in refused(runtime, "reopen", filed)
     assert "rated after it was closed" in refused(runtime, "rate", filed, 3)
@@ -388,7 +388,7 @@ def test_of_two_clerks_at_once_one_is_refused(runtime, verb):
     with ThreadPoolExecutor(2) as clerks:
         said = sorted(clerks.map(act, ("Brahim", "Malika")), key=bool)
     assert said[0] is None
-    assert said[1].startswith(f"This complaint is {'resolved' if verb == 'resolve' else 'in_progress'}, so it cannot")
+    assert said[1].startswith(f"This complaint is {'resolved' if verb == 'resolve' else 'in progress'} already")
 
 
 @real

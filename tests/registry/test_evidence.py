@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.db import new_id
 from gateway.registry import evidence, verification
 from gateway.registry.evidence import Correction, Finding
 from gateway.registry.household import Household
@@ -39,10 +40,11 @@ def cars(runtime):
 
 
 def correct(runtime, item, value, at, member_blind=b""):
-    """A clerk puts an item right; without a moment it is not in force."""
+    """By a review an item is put right; without a moment it is not in force."""
     with runtime.database.write() as session:
         session.add(Correction(household_id=homes(runtime)[0].id, item=item, member_blind=member_blind, value=value,
-                               entered_by="a clerk", reason="seen", in_force_at=at, entered_at=runtime.clock()))
+                               entered_by="a clerk", reason="seen", review_id=new_id(), in_force_at=at,
+                               entered_at=runtime.clock()))
 
 
 @one_kind

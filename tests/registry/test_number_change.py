@@ -27,10 +27,13 @@ OLD, NEW, OTHER = "+212612345678", "+212777123456", "+212655443322"
 
 
 def ask(runtime, msisdn=NEW, home=None, at=None, channel="ussd", **more):
+    """The warning arrives at once."""
     with runtime.database.write() as session:
-        return number_change.ask_number(
+        asked = number_change.ask_number(
             session, runtime.vault, (home or homes(runtime)[0]).id, msisdn, channel=channel, asked_by="a call",
             by="household", now=at or runtime.clock(), **more)
+        number_change.note_warning(session, asked.update_id, at or runtime.clock())
+        return asked
 
 
 def refuse(runtime, number, from_msisdn=OLD, at=None):
@@ -134,7 +137,7 @@ def test_the_old_number_refuses_and_nothing_changes(house):
     refuse(house, asked.number)
     assert due(house, NOON + timedelta(days=5)) == []
     assert (texted(house), state(house, asked.number).state, frozen(house)) == (OLD, "refused", False)
-    with pytest.raises(NotAllowed, match=r"refused, so it cannot be refused; it can be nothing else any more"):
+    with pytest.raises(NotAllowed, match=r"refused already; it can be nothing else any more"):
         refuse(house, asked.number)
 
 

@@ -427,7 +427,7 @@ def test_a_clerk_sees_the_decisions_in_words_and_that_is_written_down(runtime, r
 @one_kind
 def test_who_asks_for_a_household_that_is_not_there_is_told_what_to_give(run):
     done = run("decisions", "2900000009")
-    assert (done.exit_code, "10-digit number" in done.output) == (1, True)
+    assert (done.exit_code, "give its 10 digits" in done.output) == (1, True)
 
 
 @one_kind

@@ -158,7 +158,7 @@ def test_whoever_is_shown_another_index_or_crosses_a_limit_is_to_be_told(populat
              if NEW.displayed(row.value) != NEW.displayed(before[home].value)}
     assert {event.household_id for event in events} == shown
     assert len(events) == done.events
-    for event in events:
+    for event in (one for one in events if isinstance(one, IndexChanged)):
         assert event == IndexChanged(event.household_id, current(population)[event.household_id].score_id,
                                      before[event.household_id].score_id, "formula_change")
 
@@ -398,7 +398,7 @@ def test_an_event_is_taken_once(population):
     with population.database.write() as session:
         rest = take_untold(session, LATER, 1000).events
     assert len(first) == 10
-    assert len({event.score_id for event in first + rest}) == done.events
+    assert len({(type(event), event.score_id) for event in first + rest}) == done.events
     with population.database.write() as session:
         assert take_untold(session, LATER, 1000).taken == 0
 
@@ -407,6 +407,6 @@ def test_a_score_that_does_not_count_any_more_is_not_told(population):
     rescored(population)
     rescored(population, a_formula("rsu-2031", urban="9.9", rural="8.9"))
     with population.database.write() as session:
-        events = take_untold(session, LATER, 1000).events
+        events = [one for one in take_untold(session, LATER, 1000).events if isinstance(one, IndexChanged)]
     assert {event.score_id for event in events} == {row.score_id for row in rows(population, CurrentScore)}
     assert len(events) == len(current(population))

@@ -455,7 +455,7 @@ def test_what_the_table_does_not_list_is_refused_with_what_is_allowed(runtime):
         act(runtime, registration.strike_off, reason="a hunch")
     act(runtime, registration.withdraw)
     for verb, more in ((registration.withdraw, {}), (registration.strike_off, {"reason": "fraud_confirmed"})):
-        with pytest.raises(NotAllowed, match="it can be pre_registered or registered"):
+        with pytest.raises(NotAllowed, match="it can be pre registered or registered"):
             act(runtime, verb, **more)
 
 

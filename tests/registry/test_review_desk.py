@@ -322,7 +322,7 @@ def test_two_clerks_at_once_decide_once_and_the_other_reads_how_it_stands(assign
     with ThreadPoolExecutor(2) as clerks:
         answers = list(clerks.map(decide, ("Brahim", "Chaimae")))
     said, = (answer for answer in answers if isinstance(answer, str))
-    assert said == "This review is decided, so it cannot be decided; it can be notified."
+    assert said == "This review is decided already; it can be notified."
     assert (assigned.audited().count("review.accepted"), len(rows(assigned.runtime, IndexScore))) == (1, 2)
 
 
