@@ -279,8 +279,8 @@ def receive(session: Session, vault: Vault, receipt: Receipt, now: datetime) -> 
     One that names our message and another number is not kept either: it would stand in the true one's place.
     """
     blinds = vault.blinds(receipt.msisdn, "message.to") if receipt.msisdn else []
-    message_id = _owner(session, receipt.provider, receipt.provider_id, receipt.token)
-    to_blind = session.scalar(sa.select(Message.to_blind).where(Message.id == message_id)) if blinds else None
+    message_id, to_blind = _owner(session, receipt.provider, receipt.provider_id, receipt.token)
+    to_blind = to_blind if blinds else None
     if message_id and to_blind not in blinds and (blinds or not receipt.token):
         log.warning("a receipt by %s names another number than its message's: refused", receipt.provider)
         return None
@@ -318,7 +318,8 @@ def adopt(session: Session, now: datetime) -> list[Settlement]:
     told: list[Settlement | None] = []
     for record in session.scalars(sa.select(ReceiptRecord).where(
             ReceiptRecord.message_id.is_(None), sa.or_(named, unnamed)).order_by(ReceiptRecord.received_at).limit(500)):
-        message_id = _owner(session, record.provider, record.provider_id, None) or _lost_send(session, record)
+        message_id, _ = _owner(session, record.provider, record.provider_id, None)
+        message_id = message_id or _lost_send(session, record)
         if message_id:
             told.append(_apply(session, record, message_id, now))
     return [settlement for settlement in told if settlement]
@@ -537,11 +538,16 @@ def _once(household_id: UUID | None, notice: str, subject: str, medium: str) -> 
     return f"{household_id}/{notice}/{subject}/{medium}"
 
 
-def _owner(session: Session, provider: str, provider_id: str, token: str | None) -> UUID | None:
+def _owner(session: Session, provider: str, provider_id: str, token: str | None) -> tuple[UUID | None, bytes | None]:
+    """The message that a provider names, and whom it goes to."""
+    named = sa.select(Message.id, Message.to_blind)
     if token:
-        return session.scalar(sa.select(Message.id).where(Message.token == token, Message.fence > 0))
-    return session.scalar(sa.select(Attempt.message_id).where(
-        Attempt.provider == provider, Attempt.provider_id == provider_id).limit(1))
+        named = named.where(Message.token == token, Message.fence > 0)
+    else:
+        named = named.join(Attempt, Attempt.message_id == Message.id).where(
+            Attempt.provider == provider, Attempt.provider_id == provider_id).limit(1)
+    found = session.execute(named).first()
+    return (found[0], found[1]) if found else (None, None)
 
 
 def _heard_already(session: Session, held: Claim, accepted: Accepted, now: datetime) -> Settlement | None:

@@ -43,7 +43,7 @@ def keep(session: Session, vault: Vault, told: Settlement, household_id: UUID, n
 def stands_in(session: Session, household_id: UUID, now: datetime) -> None:
     """The index that counts is the one that the household heard of last: it was told by that proof, on that day."""
     current = score.latest(session, household_id)
-    heard = heard_last(session, current) if current else None
+    heard = heard_last(session, current) if current and current.predecessor_id else None
     proof = score.notified(session, heard.id) if heard else None
     if current and heard and proof and alike(heard, current):
         score.record_notification(

@@ -97,8 +97,9 @@ class SheetError(Exception):
 def print_letters(letters: Sequence[Letter], out: Path, printed_on: date) -> list[int]:
     """Write one PDF, readable by its owner alone, and return how many pages each letter took.
 
-    The same letters on the same day give the same bytes. Raises `Unprintable` for the first letter that
-    `check` refuses and `ValueError` for none, or more than `MOST_LETTERS`; then nothing is written.
+    The same letters on the same day give the same bytes. Raises `Unprintable` for the first letter that has no
+    address for its window, or texts that cannot be laid out, and `ValueError` for no letter, or more than
+    `MOST_LETTERS`; then nothing is written.
     """
     if not 0 < len(letters) <= MOST_LETTERS:
         raise ValueError(f"{len(letters)} letters: a file holds 1 to {MOST_LETTERS}")
@@ -108,11 +109,6 @@ def print_letters(letters: Sequence[Letter], out: Path, printed_on: date) -> lis
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pdf)
     return pages
-
-
-def check(letter: Letter) -> None:
-    """Raises `Unprintable` if the letter has no address for its window, or its texts cannot be laid out."""
-    _laid_out(letter)
 
 
 def address_of(letter: Letter) -> tuple[str, ...]:

@@ -81,13 +81,16 @@ class IssuedPin:
 
 def keep_pins(session: Session, vault: Vault, issued: Iterable[IssuedPin], now: datetime) -> None:
     """From now on these open their households, and old failures are forgotten."""
+    issued = list(issued)
+    ids = [one.household_id for one in issued]
+    there = {credential.id: credential for credential in session.scalars(
+        sa.select(Credential).where(Credential.id.in_(ids)))}
     for one in issued:
-        credential = session.get(Credential, one.household_id)
-        if credential:
-            credential.next_hash, credential.issued_at = one.pin_hash, now
+        if one.household_id in there:
+            there[one.household_id].next_hash, there[one.household_id].issued_at = one.pin_hash, now
         else:
             session.add(Credential(id=one.household_id, pin_hash=one.pin_hash, issued_at=now))
-        _forget(session, [_subject(vault, str(one.household_id))])
+    _forget(session, [_subject(vault, str(household_id)) for household_id in ids])
 
 
 def with_pin(session: Session, household_ids: Sequence[UUID]) -> set[UUID]:

@@ -13,7 +13,6 @@ from channels.letter.page import (
     LayoutError,
     Letter,
     Unprintable,
-    check,
     parse,
     print_letters,
 )
@@ -265,13 +264,10 @@ def test_a_letter_without_an_address_is_refused_by_its_number_and_nothing_is_wri
     ({"documents": with_french("AMO-Tadamon | 9.3264284 | au-dessus du seuil\n", "")}, "its tables have not the same"),
     ({"documents": with_french("== steps", "== stepps")}, "its text in fr-MA: line 30: no such section"),
 ])
-def test_a_letter_that_cannot_be_printed_says_why(changes, reason):
+def test_a_letter_that_cannot_be_printed_says_why_and_nothing_is_written(changes, reason, tmp_path):
     with pytest.raises(Unprintable, match=reason):
-        check(a_letter(**changes))
-
-
-def test_the_letter_that_is_printed_passes_the_check():
-    check(a_letter())
+        print_letters([a_letter(**changes)], tmp_path / "out.pdf", date(2026, 11, 21))
+    assert not (tmp_path / "out.pdf").exists()
 
 
 @pytest.mark.parametrize(("text", "reason"), [
