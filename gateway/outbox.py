@@ -394,20 +394,20 @@ class Paper:
 
 def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease: timedelta,
                   limit: int) -> list[Paper]:
-    """Take the letters that are due into a printing run."""
+    """Take the letters that are due into a printing run. Of two that bear the same number one waits for the next."""
     rows = session.scalars(sa.select(Message).where(
         Message.medium == "letter", Message.household_id.is_not(None), Message.state == "created",
         Message.not_before <= now).order_by(Message.created_at, Message.id).limit(limit)
         .with_for_update(skip_locked=True)).all()
-    papers = []
+    papers: dict[str, Paper] = {}
     for message in rows:
         opened = _opened(vault, message, now)
-        if opened and message.household_id:
+        if opened and message.household_id and message.reference not in papers:
             message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
             message.lease_until, message.run = now + lease, run
-            papers.append(Paper(message.id, message.household_id, message.token, message.notice, message.reference,
-                                message.locale, *opened))
-    return papers
+            papers[message.reference] = Paper(message.id, message.household_id, message.token, message.notice,
+                                              message.reference, message.locale, *opened)
+    return list(papers.values())
 
 
 def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUID] = ()) -> bool:

@@ -155,6 +155,16 @@ def test_a_letter_that_cannot_be_printed_fails_alone_and_leaves_the_pin_as_it_wa
     assert "cannot be printed" in caplog.text
 
 
+def test_two_letters_that_bear_the_same_number_are_printed_in_two_runs(runtime):
+    told_by_letter(runtime, 3)
+    first, second, _ = letters(runtime)
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id.in_([first.id, second.id])).values(reference="123456789"))
+    assert paper.print_due(runtime) == 2
+    assert paper.print_due(runtime) == 1
+    assert [letter.state for letter in letters(runtime)] == ["sent"] * 3
+
+
 def test_where_nothing_can_be_printed_no_run_is_left(runtime):
     told_by_letter(runtime)
     with runtime.database.write() as session:
