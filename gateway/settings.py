@@ -73,6 +73,7 @@ class Settings:
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
     quiet_hours: QuietHours
+    ussd_budgets: Mapping[str, tuple[int, int]]
     formula: str
     near_threshold: Decimal
     late_warning_days: int
@@ -112,6 +113,7 @@ class Settings:
                 base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
             ) if "africastalking" in named else None,
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
+            ussd_budgets=read.budgets("USSD_BUDGETS"),
             formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
             near_threshold=read.distance("NEAR_THRESHOLD", "0.1"),
             late_warning_days=read.days("LATE_WARNING_DAYS", 8, at_most=9),
@@ -206,6 +208,18 @@ class _Reader:
             self.problems.append(f"{name}: write two hours of the day, as 20-9; equal hours mean none")
             return QuietHours(0, 0)
         return QuietHours(int(match[1]), int(match[2]))
+
+    def budgets(self, name: str) -> dict[str, tuple[int, int]]:
+        """`60400:182/80`: by network code, the septets and the UCS-2 units of a screen, within the standard's most."""
+        found: dict[str, tuple[int, int]] = {}
+        value = self.text(name, "")
+        for part in value.split(",") if value else ():
+            match = re.fullmatch(r"([0-9]{3,8}):([0-9]{3})/([0-9]{2})", part.strip())
+            if not match or match[1] in found or not (160 <= int(match[2]) <= 182 and 70 <= int(match[3]) <= 80):
+                self.problems.append(f"{name}: write network codes and sizes from 160/70 to 182/80, as 60400:182/80")
+                return {}
+            found[match[1]] = (int(match[2]), int(match[3]))
+        return found
 
     def tokens(self, name: str) -> tuple[str, ...]:
         value = self.text(name)

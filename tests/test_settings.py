@@ -45,6 +45,8 @@ MALFORMED = [
     ("SMS_PROVIDERS", "twilio:50,twilio:50"), ("SMS_PROVIDERS", "twilio:-1"), ("SMS_PROVIDERS", ","),
     ("TWILIO_ACCOUNT_SID", "AC123"), ("TWILIO_ACCOUNT_SID", "SM" + "0" * 32),
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
+    ("USSD_BUDGETS", "60400:183/80"), ("USSD_BUDGETS", "60400:160/69"), ("USSD_BUDGETS", "60400"),
+    ("USSD_BUDGETS", "60400:182/80,60400:160/70"),
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
     ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),

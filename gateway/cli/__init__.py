@@ -19,6 +19,7 @@ from gateway import embedded, logs, paper
 from gateway.cli import (
     audits,
     complaints,
+    dialogues,
     figures,
     programmes,
     registrations,
@@ -235,6 +236,6 @@ def _term(written: str) -> tuple[str, Decimal]:
         raise click.UsageError(f"{name}: write a term as NAME=VALUE, for instance U19=4") from None
 
 
-for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures):
+for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues):
     for command in room.commands:
         main.add_command(command)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from channels.base import Screen, Turn
-from channels.text import USSD
+from channels.text import USSD, Budget
 from channels.ussd.africastalking import typed
 from gateway.dialogue.acts import Performer
 from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
@@ -49,7 +49,7 @@ def _begin(runtime: Runtime, turn: Turn, key: str) -> tuple[Screen, Position]:
         performer = _performer(runtime, session, turn, key)
         caller = Caller(performer.locale(), {"service_code": runtime.settings.service_code})
         step = replay(HOUSEHOLD, inputs, caller, performer)
-    return screen(HOUSEHOLD, step.position, runtime.words, USSD), step.position
+    return screen(HOUSEHOLD, step.position, runtime.words, _budget(runtime, turn)), step.position
 
 
 def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
@@ -60,7 +60,13 @@ def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
         for one in inputs:
             step = settle(HOUSEHOLD, play(HOUSEHOLD, position, one, caller), caller, performer)
             position = step.position
-    return screen(HOUSEHOLD, position, runtime.words, USSD), position
+    return screen(HOUSEHOLD, position, runtime.words, _budget(runtime, turn)), position
+
+
+def _budget(runtime: Runtime, turn: Turn) -> Budget:
+    """What a screen holds on this caller's network."""
+    known = runtime.settings.ussd_budgets.get(turn.network)
+    return Budget(*known) if known else USSD
 
 
 def _inputs(*typed_at_once: str) -> list[str]:

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import date
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 
-from channels.base import Screen
-from channels.text import USSD, Budget
-from gateway.dialogue.engine import Caller, Effect, Outcome, Position, screen
+from gateway.dialogue.engine import Caller, Effect, Outcome
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.words import Words
+from gateway.dialogue.longest import LONGEST
 
 CODE = "*580#"
 PIN = "424242"
 CALL = {"service_code": CODE}
-
-# Every date is ten signs, every number nine; an index above ten is the longest that was ever seen.
-LONGEST: dict[str, Any] = {
-    "language": "fr-MA",
-    "proof": "household",
-    "index": Decimal("10.1234567"),
-    "programmes": [{"key": "asd", "below": False}, {"key": "amo-tadamon", "below": False}],
-    "last_day": date(2026, 12, 31),
-    "due": date(2026, 12, 31),
-    "deadline": date(2026, 12, 31),
-    "number": "987654321",
-    "answer_by": date(2026, 12, 31),
-    "kind": "review",
-    "state": "in_progress",
-    "date": date(2026, 12, 31),
-}
-COARSE = ("received", "in_progress", "answered", "withdrawn")
-
 
 def somebody(locale: str | None = "ar-MA") -> Caller:
     """A caller who dialled the code; `None` has not chosen a language yet."""
@@ -61,22 +38,3 @@ class Performer:
             self._done[key] = self.decide(effect)
             self.acted.append(key)
         return self._done[key]
-
-
-def agreeable(effect: Effect) -> Outcome:
-    """Everything goes well."""
-    names = HOUSEHOLD.effects[effect.name]
-    name = next(iter(names))
-    language = {"language": effect.argument} if effect.name == "choose_language" else {}
-    return outcome(effect.name, name, **language)
-
-
-def pages_of(position: Position, words: Words, budget: Budget = USSD) -> Iterator[Screen]:
-    """Every page of a position's screen, once."""
-    first = screen(HOUSEHOLD, replace(position, page=0), words, budget)
-    yield first
-    for page in range(1, 99):
-        following = screen(HOUSEHOLD, replace(position, page=page), words, budget)
-        if following == first:
-            return
-        yield following

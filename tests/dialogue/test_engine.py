@@ -24,9 +24,10 @@ from gateway.dialogue.engine import (
     settle,
 )
 from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.longest import agreeable
 from gateway.dialogue.states import Do, End, options
 from gateway.words import LOCALES, Words
-from tests.dialogue.cast import PIN, Performer, agreeable, outcome, somebody
+from tests.dialogue.cast import PIN, Performer, outcome, somebody
 
 WORDS = Words()
 BUDGETS = (Budget(160, 70), Budget(182, 80))

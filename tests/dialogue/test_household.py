@@ -14,23 +14,12 @@ import pytest
 from channels.text import USSD, encoding, fits, fold, units
 from gateway.dialogue.engine import Position, begin, play, replay, screen
 from gateway.dialogue.household import EFFECTS, HOUSEHOLD
+from gateway.dialogue.longest import LONGEST, SHOWN, agreeable, facts_for, pages_of, positions
 from gateway.dialogue.states import Confirm, Do, End, options
 from gateway.registry.complaint_category import BY_TELEPHONE
 from gateway.words import LOCALES, TEMPLATES, Words
-from tests.dialogue.cast import (
-    CALL,
-    COARSE,
-    CODE,
-    LONGEST,
-    PIN,
-    Performer,
-    agreeable,
-    outcome,
-    pages_of,
-    somebody,
-)
+from tests.dialogue.cast import CALL, CODE, PIN, Performer, outcome, somebody
 
-SHOWN = [name for name, state in HOUSEHOLD.states.items() if not isinstance(state, Do)]
 NAVIGATION = {f"nav.{name}" for name in ("back", "home", "more", "wrong_choice", "wrong_pin", "wrong_ticket")}
 
 
@@ -39,41 +28,19 @@ def words() -> Words:
     return Words()
 
 
-def facts_for(state: str):
-    """The longest facts of a state, with every other value of those that choose between words."""
-    whole = {**LONGEST, **CALL, "category": "other"}
-    yield whole
-    if state.startswith("complaint"):
-        yield from ({**whole, "category": category} for category in BY_TELEPHONE)
-    if state == "request.found":
-        for kind, stands, by in itertools.product(("review", "complaint"), COARSE, (None, LONGEST["answer_by"])):
-            yield {**whole, "kind": kind, "state": stands, "answer_by": by}
-    if state == "index":
-        below = [{"key": programme["key"], "below": True} for programme in LONGEST["programmes"]]
-        yield {**whole, "programmes": below, "last_day": None}
-        yield {**whole, "programmes": []}
-
-
-def positions(state: str, locale: str):
-    """A state as it can be met: after a mistake and without one, near to home and far from it."""
-    trails = [()] if isinstance(HOUSEHOLD.states[state], End) else [(), ("home",), ("home", "other")]
-    for facts, trail, mistakes in itertools.product(facts_for(state), trails, (0, 1)):
-        yield Position(state, locale, trail=trail, facts=facts, mistakes=mistakes)
-
-
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("state", SHOWN)
 def test_every_page_of_every_screen_fits(words, state, locale):
     longest = 0
     for position in positions(state, locale):
-        pages = list(pages_of(position, words))
+        pages = list(pages_of(position, words, USSD))
         for page in pages:
             assert fits(page.text, USSD), page.text
             assert page.text.strip()
         longest = max(longest, *(units(page.text) for page in pages))
     near_home = () if state in ("home", "language") or isinstance(HOUSEHOLD.states[state], End) else ("home",)
     plain = Position(state, locale, trail=near_home, facts=next(facts_for(state)))
-    pages = list(pages_of(plain, words))
+    pages = list(pages_of(plain, words, USSD))
     alphabet = encoding(pages[0].text)
     sizes = " ".join(str(units(page.text)) for page in pages)
     sys.stdout.write(
@@ -103,14 +70,14 @@ def test_no_screen_lacks_its_words_and_no_words_lack_a_screen(words, locale):
 def test_latin_screens_cost_seven_bits_a_letter(words, locale):
     for state in set(SHOWN) - {"language"}:
         for position in positions(state, locale):
-            assert {encoding(page.text) for page in pages_of(position, words)} == {"gsm7"}, state
+            assert {encoding(page.text) for page in pages_of(position, words, USSD)} == {"gsm7"}, state
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_nothing_in_a_screen_costs_a_letter_and_says_nothing(words, locale):
     """No tashkeel, tatweel, bidi mark or presentation form; 0-9 for digits; no space at the end of a line."""
     for state in SHOWN:
-        for page in itertools.chain.from_iterable(pages_of(one, words) for one in positions(state, locale)):
+        for page in itertools.chain.from_iterable(pages_of(one, words, USSD) for one in positions(state, locale)):
             assert page.text == (fold(page.text).text if state != "language" else page.text)
             assert not re.search("[٠-٩۰-۹]", page.text)
             assert all(line == line.strip() and line for line in page.text.splitlines())
@@ -119,7 +86,7 @@ def test_nothing_in_a_screen_costs_a_letter_and_says_nothing(words, locale):
 @pytest.mark.parametrize("locale", LOCALES)
 def test_star_codes_and_ticket_numbers_stand_alone_on_their_line(words, locale):
     for state in SHOWN:
-        for page in itertools.chain.from_iterable(pages_of(one, words) for one in positions(state, locale)):
+        for page in itertools.chain.from_iterable(pages_of(one, words, USSD) for one in positions(state, locale)):
             for line in page.text.splitlines():
                 assert ("*" in line) == (line == CODE)
                 assert (LONGEST["number"] in line) == (line == LONGEST["number"])
@@ -127,20 +94,20 @@ def test_star_codes_and_ticket_numbers_stand_alone_on_their_line(words, locale):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_home_is_one_page_of_at_most_five_options(words, locale):
-    assert len(list(pages_of(Position("home", locale, facts=CALL), words))) == 1
+    assert len(list(pages_of(Position("home", locale, facts=CALL), words, USSD))) == 1
     assert len(options(HOUSEHOLD.states["home"])) <= 5
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_a_ticket_number_is_told_on_the_first_page(words, locale):
     for state in ("review.done", "review.already", "complaint.done"):
-        first = next(pages_of(Position(state, locale, facts={**LONGEST, **CALL}), words))
+        first = next(pages_of(Position(state, locale, facts={**LONGEST, **CALL}), words, USSD))
         assert LONGEST["number"] in first.text
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_index_is_told_with_seven_decimals_and_a_comma(words, locale):
-    pages = pages_of(Position("index", locale, facts={**LONGEST, **CALL}), words)
+    pages = pages_of(Position("index", locale, facts={**LONGEST, **CALL}), words, USSD)
     assert "10,1234567" in next(pages).text
 
 
@@ -157,7 +124,7 @@ def test_a_complaint_about_staff_is_never_named_again(words, locale):
     done = replay(HOUSEHOLD, ["3", "8", "1"], somebody(locale), performer).position
     assert performer.acted == [("file_complaint", "staff_conduct")]
     for position in (confirm, done):
-        assert all(named not in page.text for page in pages_of(position, words))
+        assert all(named not in page.text for page in pages_of(position, words, USSD))
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -166,7 +133,7 @@ def test_any_other_complaint_is_read_back_before_it_is_filed(words, locale):
         if option.goto == "complaint.confirm":
             position = replay(HOUSEHOLD, ["3", option.key], somebody(locale), agreeable).position
             named = words.say(locale, f"complaint.options.{option.label}")
-            assert named in next(pages_of(position, words)).text
+            assert named in next(pages_of(position, words, USSD)).text
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -176,7 +143,7 @@ def test_whether_a_letter_was_sent_cannot_be_read_from_the_answer(words, locale)
             return outcome(effect.name, name)
 
         position = replay(HOUSEHOLD, ["1", "9", "1"], somebody(locale), decide).position
-        return [page.text for page in pages_of(position, words)]
+        return [page.text for page in pages_of(position, words, USSD)]
 
     assert answers("ok") == answers("already") == answers("wrong")
 
@@ -217,7 +184,7 @@ def test_a_late_caller_hears_the_last_day_and_what_can_still_be_done(words):
         return outcome(effect.name, "late" if effect.name == "review_state" else "ok")
 
     position = replay(HOUSEHOLD, ["2", PIN], somebody("fr-MA"), late).position
-    text = next(pages_of(position, words)).text
+    text = next(pages_of(position, words, USSD)).text
     assert "31/12/2026" in text
     assert {option.goto for option in options(HOUSEHOLD.states[position.state])} == {"update", "complaint"}
 
@@ -246,13 +213,13 @@ def test_every_fact_on_a_screen_is_promised_by_the_outcomes_that_lead_there(word
             if isinstance(HOUSEHOLD.states[target], Do) or target in ("home",):
                 continue
             facts = {**CALL, **outcome(state.effect, answer).facts}
-            assert list(pages_of(Position(target, "ar-MA", facts=facts), words)), name
+            assert list(pages_of(Position(target, "ar-MA", facts=facts), words, USSD)), name
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_no_screen_promises_that_a_call_costs_nothing(words, locale):
     for state in SHOWN:
-        for page in itertools.chain.from_iterable(pages_of(one, words) for one in positions(state, locale)):
+        for page in itertools.chain.from_iterable(pages_of(one, words, USSD) for one in positions(state, locale)):
             assert not re.search("مجان|gratuit|batl", page.text)
 
 

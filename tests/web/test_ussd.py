@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
 
+from channels.base import Turn
 from channels.text import USSD as BUDGET
 from channels.text import fits
 from gateway import logs
@@ -20,6 +22,7 @@ from gateway.registry.complaint import Complaint
 from gateway.registry.numbers import kind_of
 from gateway.registry.review import Review
 from gateway.registry.score import IndexScore
+from gateway.web.conversation import converse
 from gateway.web.doors import LARGEST_FORM
 from tests.conftest import a_row, register
 from tests.web.desk import CODE, PHONE, PIN, TOKEN, USSD, Handset, client, contents, give_pin, rows, told
@@ -194,6 +197,18 @@ def test_the_language_of_a_telephone_is_asked_once(handset, runtime):
     assert runtime.words.say("fr-MA", "home.text") in handset.dial()
     handset.type("5", "1", "1")
     assert runtime.words.say("ar-MA", "home.text") in handset.dial()
+
+
+@one_kind
+def test_a_network_that_takes_longer_screens_gets_fewer_of_them(runtime):
+    wider = replace(runtime, settings=replace(runtime.settings, ussd_budgets={"60401": (182, 80)}))
+
+    def pages(house, network: str, caller: int) -> int:
+        turns = [Turn("africastalking", f"s-{caller}", CODE, f"+21261234567{caller}", f"1*3{'*98' * more}", network)
+                 for more in range(8)]
+        return len({converse(house, turn).text for turn in turns})
+
+    assert (pages(runtime, "60401", 1), pages(wider, "60402", 2), pages(wider, "60401", 3)) == (4, 4, 3)
 
 
 @one_kind
