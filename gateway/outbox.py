@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # created: due, or waiting for its hour. sending: a worker holds it until its lease ends. unknown: the provider
 # may have it; ask before anything else. cancelled: another medium told the household in the meantime. returned: a
-# posted letter that the post has brought back.
+# posted letter that the post has brought back, or a text that was delivered to a stranger.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "created": frozenset({"sending", "sent", "delivered", "failed", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
@@ -450,6 +450,11 @@ def returned(session: Session, reference: str, now: datetime, run: str | None = 
         raise NotAllowed("Several letters bear this number. Look which of these runs this one was in, and give it: "
                          + ", ".join(sorted(str(one.run) for one in found)))
     return _move(session, found[0].id, "returned", now, only_from=("delivered",)) if found else None
+
+
+def told_a_stranger(session: Session, message_id: UUID, now: datetime) -> None:
+    """This text was delivered, to somebody else: like a letter that came back, it told the household nothing."""
+    _move(session, message_id, "returned", now, only_from=("delivered",))
 
 
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:

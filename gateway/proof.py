@@ -77,6 +77,7 @@ def disowned(session: Session, vault: Vault, msisdn: str, household_ids: Iterabl
         proof = score.notified(session, current.id) if current else None
         message = session.get(Message, proof.message_id) if proof and proof.medium == "sms" else None
         if current and message and message.to_blind in blinds:
+            outbox.told_a_stranger(session, message.id, now)
             take_back(session, vault, message, now)
             yield Telling(message.notice, household_id, str(current.id))
 

@@ -140,6 +140,10 @@ def test_what_a_stranger_was_told_the_household_is_told_by_letter_and_its_days_b
     clock.forward(days=5)
     arrives(house, medium="letter", notice="index_assigned")
     assert standing(house) == ("notified", clock().date())
+    (letter,) = messages(house, medium="letter", notice="index_assigned")
+    with house.database.write() as session:
+        assert house.teller.came_back(session, letter.reference, by="Salma", now=clock())
+    assert rows(house, Notification) == [], "what the stranger read proves nothing, whatever becomes of the letter"
 
 
 # An index that went and came back

@@ -70,13 +70,13 @@ def transcript(keys: tuple[str, ...], language: str) -> None:
     words, caller = _words(), Caller(language, {"service_code": "*580#"})
     step = settle(HOUSEHOLD, begin(HOUSEHOLD, caller), caller, agreeable)
     shown = screen(HOUSEHOLD, step.position, words, USSD)
-    click.echo("\n".join(_drawn(shown)))
+    click.echo("\n".join(drawn(shown)))
     for key in keys:
         if shown.final:
             raise click.ClickException(f"the call had ended before {key} was typed")
         step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, key, caller), caller, agreeable)
         shown = screen(HOUSEHOLD, step.position, words, USSD)
-        click.echo("\n".join(["", f"> {key}", *_drawn(shown)]))
+        click.echo("\n".join(["", f"> {key}", *drawn(shown)]))
 
 
 def _words() -> Words:
@@ -86,7 +86,8 @@ def _words() -> Words:
         raise click.ClickException(str(error)) from None
 
 
-def _drawn(shown: Screen) -> Iterator[str]:
+def drawn(shown: Screen) -> Iterator[str]:
+    """A screen's lines, and its length in the network's own units."""
     yield from (f"    {line}" for line in shown.text.splitlines())
     end = ", the call ends" if shown.final else ""
     yield f"    ({units(shown.text)} of {getattr(USSD, encoding(shown.text))}{end})"

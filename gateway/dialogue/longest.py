@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from channels.base import Screen
-from channels.text import Budget, Encoding, encoding, units
+from channels.text import USSD, Budget, Encoding, encoding, units
 from gateway.dialogue.engine import Effect, Fact, Outcome, Position, screen
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.states import Do, End
@@ -35,7 +35,7 @@ LONGEST: Mapping[str, Fact] = {
 COARSE = ("received", "in_progress", "answered", "withdrawn")
 SHOWN = tuple(name for name, state in HOUSEHOLD.states.items() if not isinstance(state, Do))
 # The networks' gateways differ: what most take, and what the standard allows.
-NETWORKS: Mapping[str, Budget] = {"160/70": Budget(160, 70), "182/80": Budget(182, 80)}
+NETWORKS: Mapping[str, Budget] = {"160/70": USSD, "182/80": Budget(182, 80)}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from channels.base import Screen
-from channels.text import USSD, encoding, units
+from channels.text import USSD
+from gateway.cli.dialogues import drawn
 from gateway.dialogue.engine import Effect, Outcome, begin, play, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.states import MORE
@@ -165,7 +165,7 @@ def play_scene(scene: Scene, locale: str, words: Words) -> str:
 
     step = settle(HOUSEHOLD, begin(HOUSEHOLD, caller), caller, perform)
     shown = screen(HOUSEHOLD, step.position, words, USSD)
-    lines = [scene.title, f"{locale}", "", f"> {CODE}", *_drawn(shown)]
+    lines = [scene.title, f"{locale}", "", f"> {CODE}", *drawn(shown)]
     for typed in scene.typed:
         if shown.final:
             break
@@ -176,7 +176,7 @@ def play_scene(scene: Scene, locale: str, words: Words) -> str:
         done.clear()
         step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, typed, caller), caller, perform)
         shown = screen(HOUSEHOLD, step.position, words, USSD)
-        lines += ["", f"> {typed}", *done, *_drawn(shown)]
+        lines += ["", f"> {typed}", *done, *drawn(shown)]
     return "\n".join(lines) + "\n"
 
 
@@ -185,12 +185,6 @@ def transcripts(words: Words) -> Iterator[tuple[Path, str]]:
     for locale in LOCALES:
         for name, scene in SCENES.items():
             yield FOLDER / locale / f"{name}.txt", play_scene(scene, locale, words)
-
-
-def _drawn(shown: Screen) -> Iterator[str]:
-    yield from (f"    {line}" for line in shown.text.splitlines())
-    end = ", the call ends" if shown.final else ""
-    yield f"    ({units(shown.text)} of {getattr(USSD, encoding(shown.text))}{end})"
 
 
 def main() -> None:
