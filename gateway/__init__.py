@@ -18,7 +18,8 @@ jobs keep the hours.
       untold.py      what could not be worded waits, and hinders nobody
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
-                     registry), access (PIN and lock), memory (Redis, sealed)
+                     registry), access (PIN and lock), memory (Redis, sealed); for its authors longest (what each
+                     screen costs at most) and picture (the tree as an SVG)
       runtime.py     what one process holds; the only opener of connections
       importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
                      for the answers of partner bodies
