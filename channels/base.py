@@ -67,7 +67,9 @@ class Inbound:
 class Turn:
     """One turn of a USSD session, as the provider's callback told it.
 
-    `text` is everything typed since dialling, joined with `*` (Africa's Talking, USSD); empty at first.
+    `text` is everything typed since dialling, joined with `*` (Africa's Talking, USSD); empty at first. An operator
+    that sends only what was typed now says so by `last`, None in the turn that begins a session; `text` is what was
+    dialled behind the code then, and `order` its own count of the turns where it has one.
     """
 
     provider: str
@@ -76,6 +78,9 @@ class Turn:
     msisdn: str = field(repr=False)
     text: str = field(repr=False)
     network: str = ""
+    only_last: bool = False
+    last: str | None = field(repr=False, default=None)
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,58 @@ class Screen:
 
     text: str = field(repr=False)
     final: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something to be heard: from the recording at an address (https), or else left to the provider's speech."""
+
+    text: str = field(repr=False)
+    locale: str
+    recording: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a caller hears, and what is awaited after it.
+
+    - `keys`: at most `most` of them; `#` ends them sooner. After `seconds` without one the call goes on all the same.
+    - `voice`: a beep, then a message of at most `seconds`, ended by `#` or by silence.
+    - `nothing`: the call ends.
+    """
+
+    pieces: tuple[Piece, ...] = field(repr=False)
+    awaits: Literal["keys", "voice", "nothing"] = "nothing"
+    most: int = 1
+    seconds: int = 6
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message that a caller spoke, still with the provider. `seconds` is None where it did not say."""
+
+    provider: str
+    url: str = field(repr=False)
+    seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One callback of a telephone call. `keys` are those pressed since the last one, empty after silence.
+
+    `msisdn` is the person's telephone, whoever called whom; empty where the number was withheld. A call that is
+    over (`ended`) is not answered any more; `cost` is the provider's own words for it (`KES 3.2`).
+    """
+
+    provider: str
+    call_id: str
+    msisdn: str = field(repr=False)
+    dialled: str = field(repr=False, default="")
+    keys: str = field(repr=False, default="")
+    recorded: Recorded | None = None
+    ended: bool = False
+    seconds: int | None = None
+    cost: str = ""
 
 
 class SendError(Exception):
@@ -168,6 +225,30 @@ class Conversation(Protocol):
 
     def answer(self, screen: Screen) -> tuple[str, str]:
         """The body and content type of the HTTP answer."""
+
+
+class Telephony(Protocol):
+    """Reads a provider's callbacks of telephone calls, writes its documents, calls, and hands over recordings."""
+
+    name: str
+
+    def heard(self, request: CallbackRequest) -> Heard:
+        """Raises `BadCallback`."""
+
+    def answer(self, prompt: Prompt, onward: str) -> tuple[str, str]:
+        """The document and its content type. What is awaited, and silence too, is reported to the address `onward`."""
+
+    def refuse(self) -> tuple[str, str]:
+        """The document that hangs up without taking the call, so that it costs the caller nothing."""
+
+    def call(self, msisdn: str, address: str) -> Accepted:
+        """Call a telephone; what it hears is asked for at `address`. Raises a `SendError`."""
+
+    def fetch(self, recorded: Recorded) -> bytes:
+        """The recording, from the provider's own host alone. Raises `Unavailable` (later) or `Rejected` (never)."""
+
+    def delete(self, recorded: Recorded) -> None:
+        """Take it away from the provider, or find it gone. Raises `Unavailable`, or `Rejected` where it cannot be."""
 
 
 @dataclass(frozen=True)
