@@ -124,34 +124,40 @@ def digits(typed: str) -> str:
 
 
 def pages(
-    body: str, options: Sequence[str], foot: Sequence[str], more: str, budget: Budget = USSD
+    body: str, options: Sequence[str], foot: Sequence[str], more: str, budget: Budget = USSD, at_once: int = 0
 ) -> list[str]:
     """A screen as one or more pages, each within the budget of the alphabet that its own text needs.
+
+    No page has more than `at_once` options, where that is given; all but the last have as many as fit.
 
     Pages break between options and between the body's lines; a line longer than a page breaks between words.
     Each page ends with `foot`; each but the last has `more` before it. Raises `DoesNotFit`.
     """
+    at_once = at_once or len(options)
     whole = _screen([body, *options, *foot])
-    if fits(whole, budget):
+    if len(options) <= at_once and fits(whole, budget):
         return [whole]
     lines = [line.strip() for line in body.splitlines() if line.strip()]
     waiting = [*((line, True) for line in lines), *((option, False) for option in options)]
     done: list[str] = []
-    while not fits(last := _screen([*(item for item, _ in waiting), *foot]), budget):
+    while _choices(waiting) > at_once or not fits(last := _screen([*(item for item, _ in waiting), *foot]), budget):
         if not waiting:
             raise DoesNotFit(f"{units(last)} units below every page")
-        page = _page(waiting, [more, *foot], budget)
+        page = _page(waiting, [more, *foot], budget, at_once)
         done.append(_screen([*page, more, *foot]))
     return [*done, last]
 
 
-def _page(waiting: list[tuple[str, bool]], tail: list[str], budget: Budget) -> list[str]:
+def _page(waiting: list[tuple[str, bool]], tail: list[str], budget: Budget, at_once: int) -> list[str]:
     """Takes one page's lines from what is waiting; the flag tells a line that may be broken.
 
     At least one line is left waiting: a page that says `more` must have a page after it.
     """
     page: list[str] = []
+    room = _choices(waiting) - at_once
     while len(waiting) > 1 and fits(_screen([*page, waiting[0][0], *tail]), budget):
+        if not waiting[0][1] and _choices(waiting) == room:
+            return page
         page.append(waiting.pop(0)[0])
     item, breakable = waiting[0]
     alone = [item, *(tail if len(waiting) > 1 else tail[1:])]
@@ -165,6 +171,11 @@ def _page(waiting: list[tuple[str, bool]], tail: list[str], budget: Budget) -> l
     if not page:
         raise DoesNotFit(f"a line of {units(item)} units with {units(_screen(tail))} units below it")
     return page
+
+
+def _choices(waiting: list[tuple[str, bool]]) -> int:
+    """Options are never broken; lines of the body may be."""
+    return sum(not breakable for _, breakable in waiting)
 
 
 def _screen(lines: Iterable[str]) -> str:

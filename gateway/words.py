@@ -21,6 +21,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from channels.text import fold
 
 LOCALES = ("ar-MA", "fr-MA", "zgh-MA")
+# What a screen can also be in: Moroccan Arabic in plain Latin letters, for handsets and networks that show no Arabic.
+# People write to each other so; whatever is sent or printed stays in Arabic.
+SCREENS = (*LOCALES, "ar-Latn-MA")
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 Medium = Literal["sms", "letter"]
@@ -62,7 +65,7 @@ class NoticeAbout:
 class Words:
     """All texts, read and compiled once. A counted phrase with a gap raises `NoSuchWords` at once.
 
-    A text may use `count('days', n)`, `say('source.telecom')` and the filters `date` and `index`.
+    A text may use `count('days', n)`, `say('source.telecom')` and the filters `date`, `index` and `dial`.
     """
 
     def __init__(self, templates: Path = TEMPLATES) -> None:
@@ -71,8 +74,8 @@ class Words:
         self._reviewed: dict[str, bool] = {}
         self._notices: dict[tuple[str, str, str], Template] = {}
         self._about: dict[str, NoticeAbout] = {}
-        self._plurals = {locale: Locale.parse(locale, sep="-").plural_form for locale in LOCALES}
-        for locale in LOCALES:
+        self._plurals = {locale: Locale.parse(locale.partition("-")[0]).plural_form for locale in SCREENS}
+        for locale in SCREENS:
             environment = self._environment(locale, templates / "notices")
             for file in sorted((templates / "words").glob(f"*{locale}.toml")):
                 self._load_screens(locale, environment, file)
@@ -130,6 +133,7 @@ class Words:
         environment.globals["say"] = partial(self.say, locale)
         environment.filters["date"] = _date
         environment.filters["index"] = _index
+        environment.filters["dial"] = dial
         return environment
 
     def _load_screens(self, locale: str, environment: Environment, file: Path) -> None:
@@ -156,6 +160,11 @@ class Words:
             raise NoSuchWords(locale, f"count.{name}")
         form = forms.get(self._plurals[locale](number), forms["other"])
         return form.replace("{n}", str(number))
+
+
+def dial(service_code: str, shortcut: str) -> str:
+    """The code with a shortcut behind it: `*580*66#`."""
+    return f"{service_code.rstrip('#')}*{shortcut}#"
 
 
 def _about(file: Path) -> NoticeAbout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -9,11 +10,12 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from channels.base import Screen
-from channels.text import Budget, digits, pages
+from channels.text import Budget, digits, fold, pages
 from gateway.dialogue.states import (
     BACK,
+    DIGITS,
     HOME,
-    KINDS,
+    LONGEST_WORDS,
     MORE,
     Confirm,
     Dialogue,
@@ -21,13 +23,20 @@ from gateway.dialogue.states import (
     End,
     Menu,
     Option,
+    Pick,
     Question,
+    Return,
+    State,
     options,
 )
 from gateway.words import Words
 
 # Three mishears in a row are the service's fault, not the caller's: it says how to be helped, and stops.
 PATIENCE = 3
+# More than a screen's worth of options is no choice but a list (MicroSave, USSD with low-literate users).
+AT_ONCE = 5
+# A way that is longer was no way to somewhere.
+LONGEST_WAY = 40
 
 Fact: TypeAlias = Any
 """Text, number, truth, None, `date`, `Decimal`; or a list, or a mapping by name, of these."""
@@ -38,11 +47,14 @@ class Caller:
     """Who is asking, as far as a dialogue may know. `facts` hold for every screen (the code to dial).
 
     `locale` is what this telephone chose before, never the household's own: a first screen that skips the
-    question of language would tell whoever holds the phone that the number is known.
+    question of language would tell whoever holds the phone that the number is known. `way` is where the call before
+    broke off. Nobody is asked for a PIN where what is typed stays to be read (`in_writing`).
     """
 
     locale: str | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    way: tuple[str, ...] = ()
+    in_writing: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,9 @@ class Position:
     """Where a conversation stands: enough to go on in another process. Never holds what was typed as secret.
 
     `proof` is the performer's own name for what a PIN has proven, empty until then. `facts` may hold the
-    index while a screen that shows it can be returned to: a store must seal it.
+    index while a screen that shows it can be returned to: a store must seal it. `way` are the keys since home, none of
+    them an answer; it ends where something was asked or done for the first time (`acted`), so that whoever goes it
+    again does nothing twice and is asked again for the PIN.
     """
 
     state: str
@@ -60,24 +74,31 @@ class Position:
     facts: Mapping[str, Fact] = field(default_factory=dict, repr=False)
     proof: str = field(default="", repr=False)
     mistakes: int = 0
+    way: tuple[str, ...] = ()
+    acted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What `json` can write, and `from_json` read."""
-        return {**asdict(self), "trail": list(self.trail), "facts": _plain(self.facts)}
+        return {**asdict(self), "trail": list(self.trail), "way": list(self.way), "facts": _plain(self.facts)}
 
     @classmethod
     def from_json(cls, read: Mapping[str, Any]) -> Position:
         """Raises `KeyError`, `TypeError` or `ValueError` for what `to_json` did not make."""
-        return cls(**{**read, "trail": tuple(read["trail"]), "facts": _rich(read["facts"])})
+        return cls(**{**read, "trail": tuple(read["trail"]), "way": tuple(read["way"]), "facts": _rich(read["facts"])})
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Something to be done before the dialogue goes on. `argument` may be a secret, `proof` as in `Position`."""
+    """Something to be done before the dialogue goes on.
+
+    `typed` may be a secret; `given` are the facts that the `Do` takes; `proof` and `locale` are as in `Position`.
+    """
 
     name: str
-    argument: str = field(default="", repr=False)
+    typed: str = field(default="", repr=False)
+    given: Mapping[str, Fact] = field(default_factory=dict, repr=False)
     proof: str = field(default="", repr=False)
+    locale: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,28 +121,48 @@ class UnexpectedOutcome(Exception):
     """The performer answered what the dialogue's `effects` do not list, or without the facts they promise."""
 
 
-def begin(dialogue: Dialogue, caller: Caller) -> Step:
-    """The first screen of a session."""
-    return _home(dialogue, Position(dialogue.start, caller.locale), caller)
+def begin(dialogue: Dialogue, caller: Caller, shortcut: str = "") -> Step:
+    """The first screen of a session; where a `shortcut` was dialled, the one that it leads to."""
+    home = _home(dialogue, Position(dialogue.start, caller.locale), caller)
+    if home.position.state != dialogue.start:
+        return home
+    if shortcut in dialogue.shortcuts:
+        return _enter(dialogue, home.position, dialogue.shortcuts[shortcut], caller)
+    if caller.way:
+        return Step(replace(home.position, state=dialogue.again))
+    return home
 
 
 def play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) -> Step:
     """One input. Whatever was typed, there is a next screen."""
-    state = dialogue.states[position.state]
-    typed = digits(typed)
-    if typed == MORE:
+    step = _play(dialogue, position, typed, caller)
+    after = step.position
+    if after.way or after.acted or after.state == dialogue.start or after.mistakes:
+        return step
+    asked = step.effect or isinstance(dialogue.states[position.state], Question)
+    if position.acted or asked or len(position.way) == LONGEST_WAY:
+        return replace(step, position=replace(after, way=position.way, acted=True))
+    return replace(step, position=replace(after, way=(*position.way, digits(typed))))
+
+
+def _play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) -> Step:
+    state, pressed = dialogue.states[position.state], digits(typed)
+    if pressed == MORE:
         # Past the last page comes the first again: `screen` counts the pages, here they are not known.
         return Step(replace(position, page=position.page + 1, mistakes=0))
-    if typed == HOME:
+    if pressed == HOME:
         return _home(dialogue, position, caller)
-    if typed == BACK:
+    if pressed == BACK:
         return _back(dialogue, position, caller)
-    chosen = next((option for option in options(state) if option.key == typed), None)
+    chosen = next((option for option in options(state) if option.key == pressed), None)
     if chosen:
         return _choose(dialogue, position, chosen, caller)
-    if isinstance(state, Question) and _answers(state, typed):
-        return _enter(dialogue, position, state.goto, caller, typed)
-    return _mistaken(dialogue, position)
+    if isinstance(state, Pick) and (picked := dict(_picks(state, position.facts)).get(pressed)) is not None:
+        facts = {**position.facts, state.remember: picked}
+        return _enter(dialogue, replace(position, facts=facts), state.goto, caller)
+    if isinstance(state, Question) and (answer := _answer(state, typed)):
+        return _answered(dialogue, position, state, answer, caller)
+    return _mistaken(dialogue, position, caller)
 
 
 def resolve(dialogue: Dialogue, position: Position, outcome: Outcome, caller: Caller) -> Step:
@@ -150,40 +191,80 @@ def settle(dialogue: Dialogue, step: Step, caller: Caller, perform: Callable[[Ef
     return step
 
 
-def replay(
-    dialogue: Dialogue, typed: Sequence[str], caller: Caller, perform: Callable[[Effect], Outcome]
-) -> Step:
+def replay(dialogue: Dialogue, typed: Sequence[str], caller: Caller, perform: Callable[[Effect], Outcome],
+           shortcut: str = "") -> Step:
     """Where all that was typed since dialling leads: the same as remembering, if `perform` acts but once."""
-    step = settle(dialogue, begin(dialogue, caller), caller, perform)
+    step = settle(dialogue, begin(dialogue, caller, shortcut), caller, perform)
     for one in typed:
         step = settle(dialogue, play(dialogue, step.position, one, caller), caller, perform)
     return step
 
 
-def screen(dialogue: Dialogue, position: Position, words: Words, budget: Budget) -> Screen:
-    """The page to show. An end that needs several pages closes the session with the last."""
+@dataclass(frozen=True)
+class Said:
+    """What a state says, medium apart: what went wrong before it, its text, its choices by key, and the ways out.
+
+    Each is the name of its words; an item of a `Pick` has the words of its state, with itself as the fact `item`.
+    """
+
+    wrong: str
+    text: str
+    choices: tuple[tuple[str, str, Mapping[str, Fact]], ...]
+    ways: tuple[str, ...]
+    facts: Mapping[str, Fact] = field(repr=False)
+    final: bool
+
+
+def said(dialogue: Dialogue, position: Position, say: Callable[..., str]) -> Said:
+    """`say` words a name with facts, for what is read back inside another text."""
     state, says = dialogue.states[position.state], dialogue.says(position.state)
     facts = dict(position.facts)
-
-    def say(name: str) -> str:
-        return words.say(position.locale or dialogue.locale, name, **facts)
-
     if isinstance(state, Confirm) and state.reads_back:
-        menu = dialogue.menu(state.reads_back)
-        facts["chosen"] = say(f"{state.reads_back}.options.{facts[menu.remember]}")
-    body = say(f"{says}.text")
+        facts["chosen"] = _read_back(dialogue, state.reads_back, facts, say)
+    wrong = ""
     if position.mistakes:
-        wrong = state.kind if isinstance(state, Question) else "choice"
-        body = f"{say(f'nav.wrong_{wrong}')}\n{body}"
-    lines = [f"{option.key} {say(f'{says}.options.{option.label}')}" for option in options(state)]
-    ways = [say(f"nav.{way}") for way in _ways(dialogue, position)]
-    shown = pages(body, lines, ways, say("nav.more"), budget)
+        wrong = f"nav.wrong_{state.kind if isinstance(state, Question) else 'choice'}"
+    picks = tuple((key, f"{says}.item", {**facts, "item": item}) for key, item in _picks(state, facts))
+    fixed = tuple((option.key, f"{says}.options.{option.label}", facts) for option in options(state))
+    return Said(wrong, f"{says}.text", (*picks, *fixed), _ways(dialogue, position), facts, isinstance(state, End))
+
+
+def screen(dialogue: Dialogue, position: Position, words: Words, budget: Budget) -> Screen:
+    """The page to show. An end that needs several pages closes the session with the last."""
+    locale = position.locale or dialogue.locale
+
+    def say(name: str, facts: Mapping[str, Fact]) -> str:
+        return words.say(locale, name, **facts)
+
+    told = said(dialogue, position, say)
+    body = "\n".join(filter(None, [told.wrong and say(told.wrong, told.facts), say(told.text, told.facts)]))
+    lines = [f"{key} {say(name, facts)}" for key, name, facts in told.choices]
+    ways = [say(f"nav.{way}", {}) for way in told.ways]
+    shown = pages(body, lines, ways, say("nav.more", {}), budget, at_once=AT_ONCE)
     page = position.page % len(shown)
-    return Screen(shown[page], final=isinstance(state, End) and page == len(shown) - 1)
+    return Screen(shown[page], final=told.final and page == len(shown) - 1)
+
+
+def _read_back(dialogue: Dialogue, name: str, facts: Mapping[str, Fact], say: Callable[..., str]) -> str:
+    """The choice of a menu, the item of a list, or the person's own words, once more."""
+    choice = dialogue.choice(name)
+    chosen = facts[choice.remember]
+    if isinstance(choice, Question):
+        return str(chosen)
+    if isinstance(choice, Pick):
+        return say(f"{dialogue.says(name)}.item", {**facts, "item": chosen})
+    return say(f"{dialogue.says(name)}.options.{chosen}", facts)
+
+
+def _picks(state: State, facts: Mapping[str, Fact]) -> list[tuple[str, Fact]]:
+    """Each thing to pick, and its key."""
+    return [(str(key), item) for key, item in enumerate(facts[state.among], 1)] if isinstance(state, Pick) else []
 
 
 def _ways(dialogue: Dialogue, position: Position) -> tuple[str, ...]:
     """Back is written where there is a way back, home where that is farther: each costs letters."""
+    if position.state == dialogue.again:
+        return ("home",)
     if not position.trail:
         return ()
     return ("back",) if position.trail == (dialogue.start,) else ("back", "home")
@@ -196,15 +277,29 @@ def _choose(dialogue: Dialogue, position: Position, option: Option, caller: Call
     return _enter(dialogue, position, option.goto, caller)
 
 
-def _answers(question: Question, typed: str) -> bool:
-    return typed.isascii() and typed.isdigit() and len(typed) == KINDS[question.kind]
+def _answer(question: Question, typed: str) -> str:
+    """What answers the question, empty where nothing does."""
+    if question.kind in DIGITS:
+        pressed = digits(typed)
+        return pressed if re.fullmatch(rf"[0-9]{{{DIGITS[question.kind]}}}", pressed) else ""
+    spoken = " ".join(fold(typed).text.split())
+    # A digit or two are a key that is none here, and not what somebody has to say.
+    return spoken[:LONGEST_WORDS].strip() if len(spoken) > len(HOME) else ""
 
 
-def _mistaken(dialogue: Dialogue, position: Position) -> Step:
+def _answered(dialogue: Dialogue, position: Position, question: Question, answer: str, caller: Caller) -> Step:
+    if not question.remember:
+        return _enter(dialogue, position, question.goto, caller, answer)
+    facts = {**position.facts, question.remember: answer}
+    return _enter(dialogue, replace(position, facts=facts), question.goto, caller)
+
+
+def _mistaken(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
     mistakes = position.mistakes + 1
-    if mistakes < PATIENCE:
+    if mistakes < PATIENCE and position.state != dialogue.lost:
         return Step(replace(position, mistakes=mistakes, page=0))
-    return Step(replace(position, state=dialogue.lost, page=0, trail=(), mistakes=0))
+    target = dialogue.goodbye if position.state == dialogue.lost else dialogue.lost
+    return _enter(dialogue, replace(position, trail=(), mistakes=0), target, caller)
 
 
 def _home(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
@@ -226,13 +321,29 @@ def _enter(dialogue: Dialogue, position: Position, target: str, caller: Caller, 
     state = dialogue.states[target]
     if target == dialogue.start:
         return _home(dialogue, position, caller)
+    if isinstance(state, Return):
+        return _return(dialogue, position, caller)
     if isinstance(state, Question) and state.when_proven and position.proof:
         return _enter(dialogue, position, state.when_proven, caller)
+    if isinstance(state, Question) and state.kind == "pin" and caller.in_writing:
+        return _enter(dialogue, position, dialogue.elsewhere, caller)
     position = replace(position, state=target, page=0, mistakes=0, trail=_trail(dialogue, position, target, typed))
     if isinstance(state, Do):
-        argument = typed or str(position.facts.get(state.argument, ""))
-        return Step(position, Effect(state.effect, argument, position.proof))
+        given = {fact: position.facts[fact] for fact in state.takes if fact in position.facts}
+        locale = position.locale or dialogue.locale
+        return Step(position, Effect(state.effect, typed, given, position.proof, locale))
     return Step(position)
+
+
+def _return(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
+    """The way of the call before, gone again from home. No key on it asked for anything to be done."""
+    step = _home(dialogue, position, caller)
+    for key in caller.way:
+        onward = play(dialogue, step.position, key, caller)
+        if onward.effect or onward.position.mistakes:
+            break
+        step = onward
+    return step
 
 
 def _trail(dialogue: Dialogue, position: Position, target: str, typed: str) -> tuple[str, ...]:

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 BACK, HOME, MORE = "0", "00", "98"
+# After a call that broke off: a key that home never has, so that a history told anew is not taken for another's.
+GO_ON = "9"
 RESERVED = frozenset({BACK, HOME, MORE})
 
-
-# What may be asked for: so many digits. A keypad that people know by heart writes nothing else as surely.
-KINDS = {"pin": 6, "ticket": 9}
+# What may be asked for: so many digits, which a keypad writes as surely as any, or a few words of the person's own.
+DIGITS = {"pin": 6, "ticket": 9}
+WORDS = "words"
+KINDS = frozenset({*DIGITS, WORDS})
+# One page holds it with the question whether it is right; by voice it is a message.
+LONGEST_WORDS = 100
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,22 @@ class Menu:
 
 
 @dataclass(frozen=True)
+class Pick:
+    """A choice among what an effect brought: the fact called `among`, a list, each with a key of its own from 1.
+
+    What was chosen is kept as the fact called `remember`. `options` come after them, with keys that stay.
+    """
+
+    among: str
+    remember: str
+    goto: str
+    options: tuple[Option, ...] = ()
+    says: str = ""
+
+
+@dataclass(frozen=True)
 class Confirm:
-    """Asked once more before something is done. `reads_back` is the menu whose choice is said again."""
+    """Asked once more before something is done. `reads_back` is the choice or the words that are said again."""
 
     yes: str
     no: str
@@ -48,11 +67,15 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Question:
-    """Digits are asked for, handed to the `Do` it goes to, and not kept. `when_proven` lets a proven caller by."""
+    """Digits are asked for, handed to the `Do` it goes to, and not kept. `when_proven` lets a proven caller by.
+
+    Words are kept as the fact called `remember`, until the caller is home again.
+    """
 
     kind: str
     goto: str
     when_proven: str = ""
+    remember: str = ""
     options: tuple[Option, ...] = ()
     says: str = ""
 
@@ -61,15 +84,20 @@ class Question:
 class Do:
     """Something is asked of whoever carries the dialogue; each outcome leads on.
 
-    Its argument is what was just typed, or the fact called `argument`. The outcome called `proves` brings a
-    `proof`, which holds for the rest of the session; a `guarded` effect is for a caller who has one.
+    It is handed what was just typed, and the facts that it `takes`, where the caller has them. The outcome called
+    `proves` brings a `proof`, which holds for the rest of the session; a `guarded` effect is for a caller who has one.
     """
 
     effect: str
     outcomes: Mapping[str, str]
-    argument: str = ""
+    takes: tuple[str, ...] = ()
     proves: str = ""
     guarded: bool = False
+
+
+@dataclass(frozen=True)
+class Return:
+    """Goes on where the call before broke off."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +107,7 @@ class End:
     says: str = ""
 
 
-State: TypeAlias = Menu | Confirm | Question | Do | End
+State: TypeAlias = Menu | Pick | Confirm | Question | Do | Return | End
 Effects: TypeAlias = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
@@ -95,16 +123,32 @@ class BrokenDialogue(Exception):
 class Dialogue:
     """A whole tree, checked when built. Raises `BrokenDialogue`.
 
-    `start` is home; `language` is asked first of a caller who has not chosen one, in `locale`; `lost` is
-    where too many mistakes lead. `effects` lists what each effect may answer, and the facts that it brings.
+    `start` is home; `language` is asked first of a caller who has not chosen one, in `locale`. Too many mistakes
+    lead to `lost`, where help is offered, and one more there to `goodbye`. `again` is shown to who calls back after a
+    call that broke off; `elsewhere` to who would have to write a secret where it stays to be read (in a text).
+    `effects` lists what each effect may answer, and the facts that it brings.
+
+    `shortcuts` may be dialled behind the code (`*580*1#`): they are printed and learnt by heart, and stay where the
+    menus change. One that is `retired` leads home, for ever.
     """
 
     start: str
     language: str
     lost: str
+    goodbye: str
+    again: str
+    elsewhere: str
     effects: Effects
     states: Mapping[str, State] = field(repr=False)
+    shortcuts: Mapping[str, str] = field(default_factory=dict)
+    retired: frozenset[str] = frozenset()
     locale: str = "ar-MA"
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The states that no other need lead to."""
+        return (self.start, self.language, self.lost, self.goodbye, self.again, self.elsewhere,
+                *self.shortcuts.values())
 
     def __post_init__(self) -> None:
         problems = list(_dangling(self))
@@ -117,19 +161,19 @@ class Dialogue:
     def says(self, name: str) -> str:
         """The name under which a state's words are kept: its own, unless it borrows another's."""
         state = self.states[name]
-        return name if isinstance(state, Do) else state.says or name
+        return name if isinstance(state, Do | Return) else state.says or name
 
-    def menu(self, name: str) -> Menu:
-        """Raises `TypeError` where `name` is no menu."""
+    def choice(self, name: str) -> Menu | Pick | Question:
+        """What is read back. Raises `TypeError` where nothing is chosen or said in `name`."""
         state = self.states[name]
-        if not isinstance(state, Menu):
-            raise TypeError(f"{name} is no menu")
+        if not isinstance(state, Menu | Pick | Question):
+            raise TypeError(f"{name} is no choice")
         return state
 
 
 def options(state: State) -> tuple[Option, ...]:
     """What can be chosen in a state; nothing where nothing is shown, or where the session ends."""
-    return () if isinstance(state, Do | End) else state.options
+    return () if isinstance(state, Do | Return | End) else state.options
 
 
 def exits(state: State) -> Iterator[str]:
@@ -137,14 +181,19 @@ def exits(state: State) -> Iterator[str]:
     yield from (option.goto for option in options(state))
     if isinstance(state, Question):
         yield from (target for target in (state.goto, state.when_proven) if target)
+    if isinstance(state, Pick):
+        yield state.goto
     if isinstance(state, Do):
         yield from state.outcomes.values()
 
 
 def _dangling(dialogue: Dialogue) -> Iterator[str]:
-    for role in ("start", "language", "lost"):
+    for role in ("start", "language", "lost", "goodbye", "again", "elsewhere"):
         if getattr(dialogue, role) not in dialogue.states:
             yield f"{role}: there is no state {getattr(dialogue, role)}"
+    for shortcut, target in dialogue.shortcuts.items():
+        if target not in dialogue.states:
+            yield f"shortcut {shortcut}: leads to {target}, which does not exist"
     for name, state in dialogue.states.items():
         for target in exits(state):
             if target not in dialogue.states:
@@ -161,23 +210,33 @@ def _keys(dialogue: Dialogue) -> Iterator[str]:
                 yield f"{name}: the key {key} is reserved for moving about"
             if not (key.isascii() and key.isdigit()):
                 yield f"{name}: the key {key!r} is not on every keypad"
-            if isinstance(state, Question) and len(key) == KINDS.get(state.kind):
+            if isinstance(state, Question) and len(key) == DIGITS.get(state.kind):
                 yield f"{name}: the key {key} could be an answer"
+        if name == dialogue.start and GO_ON in keys:
+            yield f"{name}: the key {GO_ON} goes on with a call that broke off"
+
+
+def _shortcuts(dialogue: Dialogue) -> Iterator[str]:
+    for shortcut in dialogue.shortcuts:
+        if shortcut in dialogue.retired:
+            yield f"shortcut {shortcut}: is retired, and somebody still knows it by heart"
+        if shortcut in RESERVED or shortcut == GO_ON or not (shortcut.isascii() and shortcut.isdigit()):
+            yield f"shortcut {shortcut}: cannot be dialled"
 
 
 def _unreachable(dialogue: Dialogue) -> Iterator[str]:
-    roots = [dialogue.start, dialogue.language, dialogue.lost]
-    seen = _from(roots, lambda name: exits(dialogue.states[name]))
+    seen = _from(dialogue.doors, lambda name: exits(dialogue.states[name]))
     yield from (f"{name}: nothing leads here" for name in dialogue.states if name not in seen)
 
 
 def _dead_ends(dialogue: Dialogue) -> Iterator[str]:
     for name in dialogue.states:
         seen = _from([name], lambda name: exits(dialogue.states[name]))
-        if not any(isinstance(dialogue.states[one], End) for one in seen):
+        if not any(isinstance(dialogue.states[one], End | Return) for one in seen):
             yield f"{name}: no end can be reached from here"
-    if not isinstance(dialogue.states[dialogue.lost], End):
-        yield f"{dialogue.lost}: a lost caller must come to an end here"
+    last = _from([dialogue.goodbye], lambda name: exits(dialogue.states[name]))
+    if any(not isinstance(dialogue.states[name], Do | End) for name in last):
+        yield f"{dialogue.goodbye}: a lost caller must come to an end here"
 
 
 def _questions(dialogue: Dialogue) -> Iterator[str]:
@@ -185,16 +244,19 @@ def _questions(dialogue: Dialogue) -> Iterator[str]:
         if isinstance(state, Question):
             if state.kind not in KINDS:
                 yield f"{name}: nobody knows how to ask for a {state.kind}"
-            if not isinstance(dialogue.states[state.goto], Do):
+            if state.remember and state.kind in DIGITS:
+                yield f"{name}: keeps a {state.kind}, which may be a secret"
+            if not state.remember and not isinstance(dialogue.states[state.goto], Do):
                 yield f"{name}: asks, but {state.goto} does nothing with the answer"
         if isinstance(state, Confirm) and state.reads_back:
-            menu = dialogue.states.get(state.reads_back)
-            if not (isinstance(menu, Menu) and menu.remember):
+            choice = dialogue.states.get(state.reads_back)
+            if not (isinstance(choice, Menu | Pick | Question) and choice.remember):
                 yield f"{name}: reads back {state.reads_back}, which remembers nothing"
 
 
 def _effects(dialogue: Dialogue) -> Iterator[str]:
-    remembered = {state.remember for state in dialogue.states.values() if isinstance(state, Menu)}
+    known = {state.remember for state in dialogue.states.values() if isinstance(state, Menu | Pick | Question)}
+    known |= {fact for outcomes in dialogue.effects.values() for facts in outcomes.values() for fact in facts}
     for name, state in dialogue.states.items():
         if not isinstance(state, Do):
             continue
@@ -207,8 +269,7 @@ def _effects(dialogue: Dialogue) -> Iterator[str]:
         yield from (f"{name}: {state.effect} never answers {one}" for one in sorted(unknown))
         if state.proves and "proof" not in listed.get(state.proves, ()):
             yield f"{name}: {state.effect} brings no proof by {state.proves}"
-        if state.argument and state.argument not in remembered:
-            yield f"{name}: no menu remembers {state.argument}"
+        yield from (f"{name}: nobody brings {fact}" for fact in state.takes if fact not in known)
 
 
 def _unguarded(dialogue: Dialogue) -> Iterator[str]:
@@ -221,7 +282,7 @@ def _unguarded(dialogue: Dialogue) -> Iterator[str]:
         else:
             yield from exits(state)
 
-    for name in _from([dialogue.start, dialogue.language, dialogue.lost], unproven):
+    for name in _from(dialogue.doors, unproven):
         state = dialogue.states[name]
         if isinstance(state, Do) and state.guarded:
             yield f"{name}: {state.effect} can be reached by a caller who proved nothing"
@@ -237,7 +298,7 @@ def _restless(dialogue: Dialogue) -> Iterator[str]:
             yield f"{name}: can do for ever without asking anybody"
 
 
-CHECKS = (_keys, _unreachable, _dead_ends, _questions, _effects, _unguarded, _restless)
+CHECKS = (_keys, _shortcuts, _unreachable, _dead_ends, _questions, _effects, _unguarded, _restless)
 
 
 def _from(names: Iterable[str], onward: Callable[[str], Iterable[str]]) -> dict[str, None]:
