@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import Base, UtcDateTime, insert_new
+from gateway.registry import audit
 from gateway.registry.household import Household
 from gateway.vault import Vault
 
@@ -99,12 +100,25 @@ def with_pin(session: Session, household_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def new_pin() -> str:
-    """Six random digits, but none that a thief tries first: repeats, runs, pairs, and years."""
-    while True:
-        pin = f"{secrets.randbelow(10 ** DIGITS):0{DIGITS}d}"
-        steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
-        if len(set(pin)) > 2 and len(steps) > 1 and pin[:2] not in ("19", "20") and pin[:3] != pin[3:]:
-            return pin
+    """Six random digits, but none that a thief tries first."""
+    while is_weak(pin := f"{secrets.randbelow(10 ** DIGITS):0{DIGITS}d}"):
+        continue
+    return pin
+
+
+def is_weak(pin: str, msisdn: str = "") -> bool:
+    """Whether a thief tries this first: repeats, runs, pairs, years, and the end of the telephone's number."""
+    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
+    return (len(set(pin)) <= 2 or len(steps) == 1 or pin[:2] in ("19", "20") or pin[:3] == pin[3:]
+            or msisdn.endswith(pin))
+
+
+def change_pin(session: Session, vault: Vault, household_id: UUID, pin_hash: str, now: datetime) -> None:
+    """The household has chosen a PIN of its own: no other opens from now on, be it in the post."""
+    session.execute(sa.update(Credential).where(Credential.id == household_id)
+                    .values(pin_hash=pin_hash, next_hash=None, issued_at=now))
+    audit.record(session, vault, "pin.changed", by="household", now=now, household_id=household_id,
+                 subject=household_id)
 
 
 def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Household], pin: str,

@@ -64,7 +64,7 @@ class Position:
     `proof` is the performer's own name for what a PIN has proven, empty until then. `facts` may hold the
     index while a screen that shows it can be returned to: a store must seal it. `way` are the keys since home, none of
     them an answer; it ends where something was asked or done for the first time (`acted`), so that whoever goes it
-    again does nothing twice and is asked again for the PIN.
+    again does nothing twice and is asked again for the PIN. `shortcut` waits until a language is chosen.
     """
 
     state: str
@@ -76,6 +76,7 @@ class Position:
     mistakes: int = 0
     way: tuple[str, ...] = ()
     acted: bool = False
+    shortcut: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What `json` can write, and `from_json` read."""
@@ -122,15 +123,14 @@ class UnexpectedOutcome(Exception):
 
 
 def begin(dialogue: Dialogue, caller: Caller, shortcut: str = "") -> Step:
-    """The first screen of a session; where a `shortcut` was dialled, the one that it leads to."""
-    home = _home(dialogue, Position(dialogue.start, caller.locale), caller)
-    if home.position.state != dialogue.start:
-        return home
-    if shortcut in dialogue.shortcuts:
-        return _enter(dialogue, home.position, dialogue.shortcuts[shortcut], caller)
-    if caller.way:
-        return Step(replace(home.position, state=dialogue.again))
-    return home
+    """The first screen of a session; where a `shortcut` was dialled, the one that it leads to.
+
+    Who has chosen no language yet is asked for it first.
+    """
+    step = _home(dialogue, Position(dialogue.start, caller.locale, shortcut=shortcut), caller)
+    if caller.way and not shortcut and step.position.state == dialogue.start:
+        return Step(replace(step.position, state=dialogue.again))
+    return step
 
 
 def play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) -> Step:
@@ -305,7 +305,12 @@ def _mistaken(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
 def _home(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
     """Nothing told on the way is kept at home, where the phone may be handed on; what was proven is."""
     state = dialogue.start if position.locale else dialogue.language
-    return Step(Position(state, position.locale, facts=dict(caller.facts), proof=position.proof))
+    home = Position(state, position.locale, facts=dict(caller.facts), proof=position.proof)
+    if not position.locale:
+        return Step(replace(home, shortcut=position.shortcut))
+    if position.shortcut in dialogue.shortcuts:
+        return _enter(dialogue, home, dialogue.shortcuts[position.shortcut], caller)
+    return Step(home)
 
 
 def _back(dialogue: Dialogue, position: Position, caller: Caller) -> Step:

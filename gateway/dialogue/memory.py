@@ -1,15 +1,16 @@
-"""Memory: what a USSD session has come to, in Redis, sealed, for ten minutes.
+"""Memory: what a conversation has come to, in Redis, sealed; and for half an hour, where a telephone's last one broke off.
 
 What was typed is not kept, only its length and fingerprint: enough to tell the next input from a repeated or
-rewritten callback, and no PIN lies anywhere.
+rewritten callback, and no PIN lies anywhere. Where it broke off is a way through the menus, and no answer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
@@ -19,9 +20,12 @@ from channels.base import Screen
 from gateway.vault import CannotOpen, Vault
 
 LIVES_S = 600
+BROKEN_OFF_S = 1800
 LOCK_S = 10
 WAIT_S = 3.0
 NEVER_TYPED = "\x00"
+# Nobody reads a screen and answers it faster: the same input so soon is the network's.
+TWITCH = timedelta(seconds=1)
 
 
 class Busy(Exception):
@@ -30,16 +34,17 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Remembered:
-    """Where the session stands (`position`, as JSON) and the screen that was last shown."""
+    """Where the session stands (`position`, as JSON) and the screen that was last shown, and when."""
 
     length: int
     fingerprint: str
+    at: datetime
     position: dict[str, Any] = field(repr=False)
     screen: Screen = field(repr=False)
 
 
 class Memory:
-    """Sessions by (provider, session, number). Redis may forget them at any time: the text is enough to go on."""
+    """Conversations by (provider, session, number). Redis may forget them at any time: the text is enough to go on."""
 
     def __init__(self, redis: Redis, vault: Vault) -> None:
         self._redis = redis
@@ -71,14 +76,41 @@ class Memory:
             kept = json.loads(self._vault.open(sealed, "ussd.memory", key))
         except CannotOpen:
             return None
-        return Remembered(kept["length"], kept["fingerprint"], kept["position"],
+        return Remembered(kept["length"], kept["fingerprint"], datetime.fromisoformat(kept["at"]), kept["position"],
                           Screen(kept["text"], kept["final"]))
 
-    def remember(self, key: str, text: str, position: dict[str, Any], screen: Screen) -> None:
+    def remember(self, key: str, text: str, position: dict[str, Any], screen: Screen, now: datetime, *,
+                 lives_s: int = LIVES_S) -> None:
         """Keep where the session stands after `text`."""
-        kept = {"length": len(text), "fingerprint": self._fingerprint(key, text), "position": position,
-                "text": screen.text, "final": screen.final}
-        self._redis.set(key, self._vault.seal(json.dumps(kept), "ussd.memory", key), ex=LIVES_S)
+        kept = {"length": len(text), "fingerprint": self._fingerprint(key, text), "at": now.isoformat(),
+                "position": position, "text": screen.text, "final": screen.final}
+        self._redis.set(key, self._vault.seal(json.dumps(kept), "ussd.memory", key), ex=lives_s)
+
+    def forget(self, key: str) -> None:
+        """The conversation is over."""
+        self._redis.delete(key)
+
+    def repeats(self, key: str, before: Remembered, text: str, now: datetime, *, numbered: bool) -> bool:
+        """Whether `text` is that of the turn before once more: by its number, or because nobody is so fast."""
+        same = before.fingerprint == self._fingerprint(key, text)
+        return same and (numbered or now - before.at < TWITCH)
+
+    def leave(self, msisdn: str, way: Sequence[str]) -> None:
+        """Where this telephone would go on if the call broke off now; nowhere, where `way` is empty."""
+        name = self._left(msisdn)
+        if way:
+            self._redis.set(name, self._vault.seal(json.dumps(list(way)), "ussd.left", name), ex=BROKEN_OFF_S)
+        else:
+            self._redis.delete(name)
+
+    def left(self, msisdn: str) -> tuple[str, ...]:
+        """Where this telephone's last call broke off, within half an hour."""
+        name = self._left(msisdn)
+        sealed = self._redis.get(name)
+        try:
+            return tuple(json.loads(self._vault.open(sealed, "ussd.left", name))) if isinstance(sealed, bytes) else ()
+        except CannotOpen:
+            return ()
 
     def previous(self, key: str, remembered: Remembered | None, text: str) -> str | None:
         """The text of the turn before, found again in the new one; `NEVER_TYPED` when it is not a part of it."""
@@ -86,6 +118,9 @@ class Memory:
             return None
         start = text[: remembered.length]
         return start if self._fingerprint(key, start) == remembered.fingerprint else NEVER_TYPED
+
+    def _left(self, msisdn: str) -> str:
+        return f"left:{self._vault.blind(msisdn, 'ussd.left').hex()}"
 
     def _fingerprint(self, key: str, text: str) -> str:
         return self._vault.blind(key + text, "ussd.typed").hex()

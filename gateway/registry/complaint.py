@@ -28,7 +28,6 @@ from gateway.vault import Vault
 A_DAY_AT_MOST = 5
 LONGEST_TEXT = 4_000
 REOPENED_WITHIN = timedelta(days=15)
-SPOKEN = ("ussd", "sms", "voice")
 CHANCE = secrets.SystemRandom()
 
 
@@ -113,12 +112,12 @@ def file(session: Session, vault: Vault, *, household_id: UUID | None, category:
     """File it and acknowledge it, or find it when this session (`asked_by`) already did.
 
     A sensitive complaint is nobody's unless the household wants its name on it (`named`). `chance` draws the
-    number. Raises `TooManyComplaints`, and `NotAllowed` for a text by telephone or one that is too long.
+    number. Raises `TooManyComplaints`, and `NotAllowed` for a text that is too long.
     """
     kind = CATEGORIES.get(category)
     if kind is None:
         raise ValueError("no such category of complaint")
-    text = _checked(text, channel)
+    text = _checked(text)
     if kind.sensitive and not named:
         household_id = None
     traces = _traces(vault, msisdn_blind, now, anonymous=household_id is None)
@@ -254,10 +253,8 @@ def _acknowledge(session: Session, vault: Vault, complaint_id: UUID, owner: str,
         move(session, vault, complaint_id, "assigned", verb="routed", by="system", now=now, assigned_to=owner)
 
 
-def _checked(text: str | None, channel: str) -> str | None:
+def _checked(text: str | None) -> str | None:
     text = (text or "").strip()
-    if text and channel in SPOKEN:
-        raise NotAllowed("No text is taken by telephone; the centre or a letter takes it.")
     if len(text) > LONGEST_TEXT:
         raise NotAllowed(f"The text is longer than {LONGEST_TEXT} characters; shorten it.")
     return text or None

@@ -114,6 +114,25 @@ def source_of(thing: str, facts: Mapping[str, Any], sources: Sources) -> Source:
     return Source(latest["by"], date.fromisoformat(latest["on"]))
 
 
+def items_of(thing: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The single facts that a thing is read from, as `equipment.cars` or `members.2.activity`; none that is not told.
+
+    Of what is counted over whole members (how many they are), there is none.
+    """
+    if thing in ("area", "region"):
+        return (thing,)
+    positions = tuple(_heads(facts)) if thing.startswith("head_") else tuple(range(1, len(facts["members"]) + 1))
+    found = []
+    for path in dict.fromkeys(path for name in _measures(thing) for path in MEASURES[name].reads):
+        section, _, name = path.partition(".")
+        if section == "members":
+            found += [f"members.{position}.{name}" for position in positions
+                      if facts["members"][position - 1].get(name) is not None]
+        elif facts.get(section, {}).get(name) is not None:
+            found.append(path)
+    return tuple(found)
+
+
 def _measures(thing: str) -> tuple[str, ...]:
     return GROUPS.get(thing, (thing,))
 

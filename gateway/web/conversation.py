@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from channels.base import Screen, Turn
 from channels.text import USSD, Budget
-from channels.ussd.africastalking import typed
-from gateway.dialogue.acts import Performer
-from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
+from channels.ussd.africastalking import Typed, typed
+from gateway.dialogue.acts import perform
+from gateway.dialogue.acts.call import Call
+from gateway.dialogue.acts.telephones import language
+from gateway.dialogue.engine import Caller, Position, Step, play, replay, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.memory import Remembered
+from gateway.dialogue.states import GO_ON
 from gateway.runtime import Runtime
 from gateway.web import limits
 
@@ -21,46 +25,92 @@ LOOK_UPS_A_DAY = 20
 CHANNEL = "ussd"
 
 
-def converse(runtime: Runtime, turn: Turn) -> Screen:
-    """The screen for this turn. A callback that comes again gets the same one, and nothing is done twice.
+def converse(runtime: Runtime, turn: Turn) -> tuple[Screen, Position]:
+    """The screen for this turn, and where it stands. A callback that comes again gets the same one, and nothing is
+    done twice.
 
     Raises `Busy` when another turn of this session is still being answered.
     """
-    memory = runtime.memory
+    memory, now = runtime.memory, runtime.clock()
     key = memory.key(turn.provider, turn.session_id, turn.msisdn)
     with memory.turn(key):
         before = memory.recall(key)
-        new = typed(memory.previous(key, before, turn.text), turn.text)
+        new = _since(runtime, key, before, turn, now)
         if new.kind == "duplicate" and before is not None:
-            return before.screen
+            return before.screen, Position.from_json(before.position)
         if new.kind == "input" and before is not None and not before.screen.final:
-            shown, position = _go_on(runtime, turn, key, Position.from_json(before.position), _inputs(*new.inputs))
+            position = go_on(runtime, call_of(runtime, CHANNEL, key, turn.msisdn),
+                             Position.from_json(before.position), _parts(*new.inputs))
         else:
-            shown, position = _begin(runtime, turn, key)
-        memory.remember(key, turn.text, position.to_json(), shown)
-        return shown
+            position = _begin(runtime, turn, key, fresh=new.kind == "first")
+        shown = screen(HOUSEHOLD, position, runtime.words, _budget(runtime, turn))
+        memory.remember(key, _told(turn), position.to_json(), shown, now)
+        memory.leave(turn.msisdn, () if shown.final else position.way)
+        return shown, position
 
 
-def _begin(runtime: Runtime, turn: Turn, key: str) -> tuple[Screen, Position]:
-    """From the start: a new session, one that Redis forgot, or one whose history the network rewrote."""
-    dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
-    inputs = [*dialled, *_inputs(turn.text)]
+def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[Session], Call]:
+    """Who acts, once there is a transaction to act in."""
+    def may_look_up(number: str) -> bool:
+        return limits.allows(runtime, "look-up", msisdn, number, LOOK_UPS_A_DAY)
+
+    def call(session: Session) -> Call:
+        return Call(session, runtime.teller, channel, hashlib.sha256(key.encode()).hexdigest(), runtime.clock(),
+                    may_look_up, timedelta(days=runtime.settings.review_answer_days), msisdn)
+
+    return call
+
+
+def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position, inputs: Sequence[str], *,
+          in_writing: bool = False) -> Position:
+    """From where the conversation stands, by what was typed since. A screen that asks for nothing opens no database."""
+    caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing)
+    step = Step(position)
     with runtime.database.write() as session:
-        performer = _performer(runtime, session, turn, key)
-        caller = Caller(performer.locale(), {"service_code": runtime.settings.service_code})
-        step = replay(HOUSEHOLD, inputs, caller, performer)
-    return screen(HOUSEHOLD, step.position, runtime.words, _budget(runtime, turn)), step.position
-
-
-def _go_on(runtime: Runtime, turn: Turn, key: str, position: Position,
-           inputs: Sequence[str]) -> tuple[Screen, Position]:
-    with runtime.database.write() as session:
-        performer = _performer(runtime, session, turn, key)
-        caller = Caller(position.locale, {"service_code": runtime.settings.service_code})
+        act = perform(call(session))
         for one in inputs:
-            step = settle(HOUSEHOLD, play(HOUSEHOLD, position, one, caller), caller, performer)
-            position = step.position
-    return screen(HOUSEHOLD, position, runtime.words, _budget(runtime, turn)), position
+            step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, one, caller), caller, act)
+    return step.position
+
+
+def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
+               way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False) -> Position:
+    """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut."""
+    with runtime.database.write() as session:
+        here = call(session)
+        locale, chosen_here = language(here)
+        if dialled and inputs and not chosen_here and inputs[0] in (*HOUSEHOLD.shortcuts, *HOUSEHOLD.retired):
+            shortcut, inputs = inputs[0], inputs[1:]
+        elif dialled and inputs[:1] == [GO_ON] and locale:
+            # A call that broke off was gone on with, and where it led to is forgotten.
+            inputs = []
+        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing)
+        return replay(HOUSEHOLD, inputs, caller, perform(here), shortcut).position
+
+
+def _begin(runtime: Runtime, turn: Turn, key: str, *, fresh: bool) -> Position:
+    """A new session, one that Redis forgot, or one whose history the network rewrote."""
+    dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
+    inputs = [*dialled, *_parts(turn.text)]
+    way = runtime.memory.left(turn.msisdn) if fresh and not inputs else ()
+    return begin_with(runtime, call_of(runtime, CHANNEL, key, turn.msisdn), inputs, way=way, dialled=True)
+
+
+def _since(runtime: Runtime, key: str, before: Remembered | None, turn: Turn, now: datetime) -> Typed:
+    """What was typed since the turn before, from an operator that sends it all, or from one that sends the last."""
+    memory = runtime.memory
+    if not turn.only_last:
+        return typed(memory.previous(key, before, turn.text), turn.text)
+    if turn.last is None or before is None:
+        return Typed("first")
+    if memory.repeats(key, before, _told(turn), now, numbered=bool(turn.order)):
+        return Typed("duplicate")
+    return Typed("input", (turn.last,))
+
+
+def _told(turn: Turn) -> str:
+    """By what this turn is known again."""
+    return f"{turn.order}/{turn.last}" if turn.only_last else turn.text
 
 
 def _budget(runtime: Runtime, turn: Turn) -> Budget:
@@ -69,19 +119,11 @@ def _budget(runtime: Runtime, turn: Turn) -> Budget:
     return Budget(*known) if known else USSD
 
 
-def _inputs(*typed_at_once: str) -> list[str]:
+def _parts(*typed_at_once: str) -> list[str]:
     """What was typed, one by one, the same with and without memory. Nothing typed is no mistake: the screen stays."""
     return [part for text in typed_at_once for part in text.split("*") if part]
 
 
-def _performer(runtime: Runtime, session: Session, turn: Turn, key: str) -> Performer:
-    def may_look_up(number: str) -> bool:
-        return limits.allows(runtime, "look-up", turn.msisdn, number, LOOK_UPS_A_DAY)
-
-    return Performer(session, runtime.teller, CHANNEL, hashlib.sha256(key.encode()).hexdigest(),
-                     runtime.clock(), may_look_up, timedelta(days=runtime.settings.review_answer_days), turn.msisdn)
-
-
-def farewell(runtime: Runtime) -> Screen:
+def farewell(runtime: Runtime, says: str = "sorry.text") -> Screen:
     """Said when the fault is ours, and we cannot look up in which language to say it."""
-    return Screen(runtime.words.say("ar-MA", "sorry.text", service_code=runtime.settings.service_code), final=True)
+    return Screen(runtime.words.say("ar-MA", says, service_code=runtime.settings.service_code), final=True)
