@@ -223,8 +223,8 @@ class Conversation(Protocol):
     def turn(self, request: CallbackRequest) -> Turn:
         """Raises `BadCallback`."""
 
-    def answer(self, screen: Screen) -> tuple[str, str]:
-        """The body and content type of the HTTP answer."""
+    def answer(self, screen: Screen, turn: Turn) -> tuple[str, Mapping[str, str]]:
+        """The body and headers of the HTTP answer to `turn`."""
 
 
 class Telephony(Protocol):
@@ -257,13 +257,14 @@ class CallbackRequest:
 
     `path` is the raw path with its query as it came over the wire, before any unescaping: a signature is made
     over that. `token` is the last part of the path where the route carries one (secret or message token).
-    `form` holds each key's values in order.
+    `form` holds each key's values in order; `body` is what came that is no form (JSON).
     """
 
     path: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     form: Mapping[str, tuple[str, ...]] = field(repr=False)
     token: str = field(repr=False, default="")
+    body: bytes = field(repr=False, default=b"")
 
     def one(self, key: str, default: str | None = None) -> str:
         """The single value of `key`. Raises `BadCallback` when it is absent (and no default) or repeated."""

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from channels.ussd.wire import BadWire, Wire
+
 PROVIDERS = ("twilio", "africastalking")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENVIRONMENT_FILE = "mouachir.env"
@@ -74,6 +76,7 @@ class Settings:
     africastalking: AfricasTalkingAccount | None
     quiet_hours: QuietHours
     ussd_budgets: Mapping[str, tuple[int, int]]
+    ussd_generic: Wire | None
     formula: str
     near_threshold: Decimal
     late_warning_days: int
@@ -114,6 +117,7 @@ class Settings:
             ) if "africastalking" in named else None,
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
             ussd_budgets=read.budgets("USSD_BUDGETS"),
+            ussd_generic=read.wire("USSD_GENERIC"),
             formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
             near_threshold=read.distance("NEAR_THRESHOLD", "0.1"),
             late_warning_days=read.days("LATE_WARNING_DAYS", 8, at_most=9),
@@ -220,6 +224,15 @@ class _Reader:
                 return {}
             found[match[1]] = (int(match[2]), int(match[3]))
         return found
+
+    def wire(self, name: str) -> Wire | None:
+        """The file that tells how an operator words its USSD callbacks."""
+        file = self.text(name, "")
+        try:
+            return Wire.load(Path(file)) if file else None
+        except BadWire as error:
+            self.problems.append(f"{name}: {error}")
+            return None
 
     def tokens(self, name: str) -> tuple[str, ...]:
         value = self.text(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.conftest import NOON, SETTINGS, open_house
 KEY = base64.b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.b64encode(b"o" * 32).decode()
 TOKEN = "t" * 32
+WIRE = Path(__file__).parents[1] / "docs" / "ussd-generic.example.toml"
 NEXT_TOKEN = "n" * 32
 GOOD = {
     **SETTINGS,
@@ -47,6 +49,7 @@ MALFORMED = [
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
     ("USSD_BUDGETS", "60400:183/80"), ("USSD_BUDGETS", "60400:160/69"), ("USSD_BUDGETS", "60400"),
     ("USSD_BUDGETS", "60400:182/80,60400:160/70"),
+    ("USSD_GENERIC", "/nowhere/wire.toml"),
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
     ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),
@@ -135,6 +138,22 @@ def test_two_tokens_and_spaces_around_them_are_taken():
 def test_the_next_auth_token_stands_beside_the_present_one_while_there_is_one(told):
     account = Settings.from_env({**GOOD, "TWILIO_NEXT_AUTH_TOKEN": told}).twilio
     assert (account.auth_token, account.next_auth_token) == (GOOD["TWILIO_AUTH_TOKEN"], told)
+
+
+def test_no_operator_of_its_own_wording_is_served_where_none_is_set():
+    assert Settings.from_env(GOOD).ussd_generic is None
+
+
+def test_the_wording_of_an_operator_is_read_at_the_start():
+    wire = Settings.from_env({**GOOD, "USSD_GENERIC": str(WIRE)}).ussd_generic
+    assert (wire.format, wire.msisdn) == ("json", "subscriber.msisdn")
+
+
+def test_a_wrong_wording_of_an_operator_stops_the_start_and_names_the_key(tmp_path):
+    (tmp_path / "wire.toml").write_text(WIRE.read_text(encoding="utf-8").replace("msisdn = ", "phone = "))
+    (problem,) = refused(USSD_GENERIC=str(tmp_path / "wire.toml")).problems
+    assert problem.startswith("USSD_GENERIC: fields: ")
+    assert "msisdn" in problem
 
 
 def test_the_days_for_the_answer_to_a_review_can_be_set():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from channels.base import BadCallback, CallbackRequest, Screen, Turn
 
-CONTENT_TYPE = "text/plain; charset=utf-8"
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class AfricasTalkingUssd:
             _filled(request, "phoneNumber", r"\+[1-9][0-9]{5,14}"),
             request.one("text", ""), request.one("networkCode", ""))
 
-    def answer(self, screen: Screen) -> tuple[str, str]:
-        """The body and content type. Anything before `CON ` or `END ` would cut the session."""
-        return f"{'END' if screen.final else 'CON'} {screen.text}", CONTENT_TYPE
+    def answer(self, screen: Screen, turn: Turn) -> tuple[str, Mapping[str, str]]:
+        """The body and headers. Anything before `CON ` or `END ` would cut the session."""
+        return f"{'END' if screen.final else 'CON'} {screen.text}", TEXT
 
     def ended(self, request: CallbackRequest) -> Ended:
         """The notification after a session, less its `input` and `lastAppResponse`. Raises `BadCallback`."""

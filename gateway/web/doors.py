@@ -30,7 +30,8 @@ def callback(request: Request, token: str = "") -> CallbackRequest:
         raise BadCallback(f"more than {MOST_FIELDS} fields")
     if any("\x00" in value for values in form.values() for value in values):
         raise BadCallback("a field holds a NUL, which no database keeps")
-    return CallbackRequest(path=path, headers=dict(request.headers), form=form, token=token)
+    # Read after the form, which leaves nothing of its own; no larger than a form may be (MAX_CONTENT_LENGTH).
+    return CallbackRequest(path=path, headers=dict(request.headers), form=form, token=token, body=request.get_data())
 
 
 def check_token(token: str, tokens: Sequence[str]) -> None:

@@ -49,7 +49,9 @@ def test_a_turn_without_its_caller_or_session_is_refused(changes):
     (Screen("Au revoir", final=True), "END Au revoir"),
 ])
 def test_a_screen_begins_with_the_providers_word(screen, body):
-    assert AfricasTalkingUssd().answer(screen) == (body, "text/plain; charset=utf-8")
+    provider = AfricasTalkingUssd()
+    assert provider.answer(screen, provider.turn(a_request(TURN))) == (
+        body, {"Content-Type": "text/plain; charset=utf-8"})
 
 
 def test_an_ended_session_is_known_by_its_figures():

@@ -1,0 +1,98 @@
+"""The door of an operator of its own wording: it is there where it is set, and as narrow as the others."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+
+from gateway.web.doors import LARGEST_FORM
+from tests.conftest import open_house
+from tests.contract.test_ussd_generic import EXAMPLE
+from tests.web.desk import CODE, PHONE, TOKEN, client, contents
+
+DOOR = f"/ussd/generic/{TOKEN}"
+FORM_WIRE = """format = "form"
+[fields]
+session = "SESSION"
+msisdn = "MSISDN"
+service_code = "SC"
+typed = "INPUT"
+"""
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def house(database_url, redis_url, tmp_path, clock):
+    """A house whose operator is the one of the example."""
+    opened = open_house(database_url, redis_url, tmp_path, clock, USSD_GENERIC=str(EXAMPLE))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def body():
+    """A first callback."""
+    return {"sessionId": "8f2c", "type": "begin", "subscriber": {"msisdn": PHONE, "network": "60400"},
+            "serviceCode": CODE, "sequence": 1, "input": CODE}
+
+
+def test_there_is_no_such_door_where_no_operator_is_set(runtime, body):
+    assert client(runtime).post(DOOR, json=body).status_code == 404
+
+
+def test_who_dials_sees_the_first_screen(house, body):
+    answer = client(house).post(DOOR, json=body)
+    assert answer.status_code == 200
+    assert answer.json == {"sessionId": "8f2c", "action": "request", "message": answer.json["message"]}
+    assert "Français" in answer.json["message"]
+
+
+def test_a_body_is_read_whatever_its_type_is_called(house, body):
+    named = client(house).post(DOOR, json=body)
+    assert client(house).post(DOOR, data=json.dumps(body), content_type="text/plain").json == named.json
+
+
+def test_a_form_may_come_in_the_query(database_url, redis_url, tmp_path, clock):
+    (tmp_path / "wire.toml").write_text(FORM_WIRE)
+    house = open_house(database_url, redis_url, tmp_path, clock, USSD_GENERIC=str(tmp_path / "wire.toml"))
+    fields = {"SESSION": "1", "MSISDN": PHONE, "SC": CODE, "INPUT": CODE}
+    posted, asked = client(house).post(DOOR, data=fields), client(house).get(f"{DOOR}?{urlencode(fields)}")
+    house.close()
+    assert posted.status_code == asked.status_code == 200
+    assert posted.text.startswith("CON ")
+    assert posted.text == asked.text
+
+
+@pytest.mark.parametrize("changes", [{"serviceCode": "*581#"}, {"serviceCode": "*5801#"}, {"sessionId": ""},
+                                     {"subscriber": {"msisdn": "+33612345678"}}])
+def test_what_is_not_this_services_is_refused_and_changes_nothing(house, body, changes):
+    before = contents(house)
+    answer = client(house).post(DOOR, json={**body, **changes})
+    assert answer.status_code == 403
+    assert PHONE not in answer.text
+    assert contents(house) == before
+
+
+def test_a_wrong_token_is_refused(house, body):
+    assert client(house).post(f"{DOOR[:-1]}x", json=body).status_code == 403
+
+
+def test_a_body_that_is_too_large_is_refused_unread(house, body):
+    assert client(house).post(DOOR, json={**body, "input": "1" * LARGEST_FORM}).status_code == 413
+
+
+def test_a_hang_up_is_counted_and_nothing_is_answered(house, body):
+    before = contents(house)
+    answer = client(house).post(DOOR, json={"type": "hangup"})
+    assert (answer.status_code, answer.text) == (200, "")
+    assert contents(house) == before
+    assert house.counts() == [("ussd_ended", {"status": "hangup"}, 1)]
+
+
+def test_who_dials_while_redis_is_gone_still_sees_a_screen(database_url, redis_url, tmp_path, clock, body):
+    house = open_house(database_url, "redis://127.0.0.1:1", tmp_path, clock, USSD_GENERIC=str(EXAMPLE))
+    assert client(house).post(DOOR, json=body).json["action"] == "end"
+    house.close()
