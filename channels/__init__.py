@@ -7,6 +7,9 @@ To add a provider of SMS:
    has the same deadline and the same reading of a broken line.
 2. Add its line to `sms_providers` below, and its account to the settings.
 3. Put its true payloads in `tests/contract/` beside the others': all providers pass the same contract.
+
+A provider of telephone calls is added in the same three steps: `channels/voice/`, the methods of `Telephony`, and
+`voice_providers`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from channels.base import Reporter, Sender
+from channels.base import Reporter, Sender, Telephony
 
 
 class SmsChannel(Sender, Reporter, Protocol):
@@ -38,3 +41,22 @@ def sms_providers() -> dict[str, Callable[..., SmsChannel]]:
     from channels.sms.twilio import TwilioSms
 
     return {"twilio": TwilioSms, "africastalking": AfricasTalkingSms}
+
+
+def open_voice(name: str, **account: str) -> Telephony:
+    """Open the account at the provider of telephone calls called `name`; `account` is what its class asks for.
+
+    Opens no connection. Raises `ValueError` when there is no such provider.
+    """
+    known = voice_providers()
+    if name not in known:
+        raise ValueError(f"no voice provider {name!r}; there are {', '.join(known)}")
+    return known[name](**account)
+
+
+def voice_providers() -> dict[str, Callable[..., Telephony]]:
+    """The table of providers of telephone calls. The imports are in here for the same reason."""
+    from channels.voice.africastalking import AfricasTalkingVoice
+    from channels.voice.twilio import TwilioVoice
+
+    return {"twilio": TwilioVoice, "africastalking": AfricasTalkingVoice}

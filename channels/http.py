@@ -48,7 +48,11 @@ class Answer:
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    text: str = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
 
 
 class Http:
@@ -66,8 +70,8 @@ class Http:
 
     def call(self, method: str, url: str, *, params: Mapping[str, Any] | None = None,
              data: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
-             auth: tuple[str, str] | None = None) -> Answer:
-        """Ask, and return the whole answer, whatever its status.
+             auth: tuple[str, str] | None = None, longest: int = LONGEST_ANSWER) -> Answer:
+        """Ask, and return the whole answer, whatever its status, cut off after `longest` bytes.
 
         Raises `Unavailable` when no connection was made, `Unknown` when one was made and then failed,
         `Rejected` when the text cannot be encoded, `Misconfigured` when the address is not one.
@@ -82,7 +86,7 @@ class Http:
             fault = Misconfigured("address")
         else:
             try:
-                return self._exchange(request)
+                return self._exchange(request, longest)
             except _NotConnected as error:
                 fault = Unavailable(error.code)
             except (ReadTimeout, ReadTimeoutError):
@@ -91,12 +95,12 @@ class Http:
                 fault = Unknown("line_broke")
         raise fault
 
-    def _exchange(self, request: PreparedRequest) -> Answer:
+    def _exchange(self, request: PreparedRequest, longest: int) -> Answer:
         # requests hands urllib3's own type on, though its signature names only types without a total.
         timeout: Any = self._timeout
         with self._adapter.send(request, stream=True, timeout=timeout) as response:
-            body = response.raw.read(LONGEST_ANSWER, decode_content=True)
-            return Answer(response.status_code, response.headers, body.decode(errors="replace"))
+            body = response.raw.read(longest, decode_content=True)
+            return Answer(response.status_code, response.headers, body)
 
 
 def refusal(status: int) -> type[SendError]:
@@ -107,6 +111,12 @@ def refusal(status: int) -> type[SendError]:
     if status >= 500 or status == 408:
         return Unknown
     return Throttled if status == 429 else Misconfigured
+
+
+def refused(answer: Answer) -> SendError:
+    """The error for an answer other than 2xx, of a provider that says no more than its status."""
+    kind, code = refusal(answer.status), f"http_{answer.status}"
+    return Throttled(code, retry_after_s=retry_after_s(answer)) if kind is Throttled else kind(code)
 
 
 def retry_after_s(answer: Answer) -> float:

@@ -21,7 +21,6 @@ from channels.base import (
     Receipt,
     Rejected,
     SendError,
-    Throttled,
     Unavailable,
     Unknown,
 )
@@ -84,7 +83,7 @@ class AfricasTalkingSms:
             raise Rejected("not_a_mobile")
         answer = self._sms.deliver(message, self._sender)
         if not 200 <= answer.status < 300:
-            raise _refused(answer)
+            raise http.refused(answer)
         return _accepted(answer)
 
     def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
@@ -119,11 +118,6 @@ class _Service(SMSService):
 
     def _make_request(self, url: str, method: str, *_: Any, **parts: Any) -> http.Answer:
         return self._http.call(method, url, data=parts["data"], headers=parts["headers"])
-
-
-def _refused(answer: http.Answer) -> SendError:
-    kind, code = http.refusal(answer.status), f"http_{answer.status}"
-    return Throttled(code, retry_after_s=http.retry_after_s(answer)) if kind is Throttled else kind(code)
 
 
 def _accepted(answer: http.Answer) -> Accepted:

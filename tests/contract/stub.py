@@ -20,7 +20,7 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete answer. `body` is text, or something to be written as JSON."""
+    """A complete answer. `body` is bytes, text, or something to be written as JSON."""
 
     status: int
     body: object
@@ -28,7 +28,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
     def wire(self) -> bytes:
-        body = (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+        text = self.body if isinstance(self.body, str | bytes) else json.dumps(self.body)
+        body = text if isinstance(text, bytes) else text.encode()
         lines = [f"HTTP/1.1 {self.status} -", f"Content-Type: {self.content_type}",
                  f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in self.headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
@@ -141,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             dict(self.headers), self.client_address))(self)
 
     def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
         self.do_POST()
 
     def write(self, wire: bytes) -> None:

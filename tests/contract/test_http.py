@@ -36,12 +36,12 @@ NOW = "Sat, 21 Nov 2026 09:00:00 GMT"
     ({"Retry-After": "Sat, 21 Nov 2026 09:02:00 -0000", "Date": NOW}, 1.0),
 ])
 def test_a_wish_to_wait_is_kept_within_bounds(headers, seconds):
-    assert retry_after_s(Answer(429, headers, "")) == seconds
+    assert retry_after_s(Answer(429, headers, b"")) == seconds
 
 
 @given(st.text(), st.text())
 def test_a_wish_of_any_shape_is_a_wait_within_bounds(wish, date):
-    assert 1.0 <= retry_after_s(Answer(429, {"Retry-After": wish, "Date": date}, "")) <= 3600.0
+    assert 1.0 <= retry_after_s(Answer(429, {"Retry-After": wish, "Date": date}, b"")) <= 3600.0
 
 
 @pytest.mark.parametrize(("status", "kind"), [
@@ -134,4 +134,4 @@ def test_a_certificate_of_another_host_is_not_spoken_to(tls_stub):
 
 
 def test_what_was_answered_is_in_no_representation():
-    assert "0612" not in repr(Answer(200, {"X-Number": "0612"}, "0612"))
+    assert "0612" not in repr(Answer(200, {"X-Number": "0612"}, b"0612"))

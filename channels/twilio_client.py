@@ -1,0 +1,145 @@
+"""Twilio: one account, its SDK over our connections, its signature on a callback, and the sense of its error codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.structures import CaseInsensitiveDict
+from twilio.base.exceptions import TwilioException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
+from twilio.rest import Client
+
+from channels import http
+from channels.base import (
+    Accepted,
+    BadCallback,
+    CallbackRequest,
+    Misconfigured,
+    Rejected,
+    SendError,
+    Throttled,
+    Unavailable,
+    Unknown,
+)
+
+# https://www.twilio.com/docs/api/errors, of texts and of calls. A code that is not here is taken for the person's
+# (never again).
+CODES: dict[type[SendError], tuple[int, ...]] = {
+    Rejected: (21211, 21214, 21217, 21602, 21610, 21614, 21617, 21618, 21619, 21635,
+               30004, 30005, 30006, 30007, 30019, 30450),
+    Throttled: (10004, 14107, 20429, 21611, 30022, 30023, 30027, 63018, 63038),
+    Unavailable: (21612, 30001, 30003, 30008, 30009, 30017, 30020, 30021, 30036, 30410, 30500),
+    Unknown: (20500, 20503),
+    Misconfigured: (10001, 20003, 20005, 20403, 20404, 21203, 21205, 21210, 21212, 21213, 21215, 21219,
+                    21408, 21601, 21603, 21606, 21608, 21609, 21624, 21703, 21704, 21705, 21709, 30002, 30010,
+                    30012, 30013, 30014, 30015, 30016, 30018, 30024, 30028, 30029, 30030, 30031, 30032, 30033,
+                    30034, 30035),
+}
+KINDS = {str(code): kind for kind, codes in CODES.items() for code in codes}
+OPTED_OUT = {"21610"}
+DAILY_LIMITS = {"30023", "30027", "63038"}
+
+
+class TwilioAccount:
+    """One account, for whatever is done with it.
+
+    `public_url` is the address under which Twilio reaches us: it stands in callbacks and in their signatures.
+    `next_auth_token` is accepted in signatures beside `auth_token` while the token is being changed.
+    """
+
+    def __init__(self, account_sid: str, auth_token: str, base_url: str, public_url: str, next_auth_token: str,
+                 client: http.Http) -> None:
+        self.sid = account_sid
+        self.public_url = public_url.rstrip("/")
+        self.rest = Client(account_sid, auth_token, http_client=_Transport(base_url.rstrip("/"), client))
+        self._validators = [RequestValidator(token) for token in (auth_token, next_auth_token) if token]
+
+    def check(self, request: CallbackRequest) -> None:
+        """https://www.twilio.com/docs/usage/security#validating-requests: over every field, known or not.
+
+        Raises `BadCallback` when the callback is not Twilio's, or not for this account.
+        """
+        signature = CaseInsensitiveDict(request.headers).get(SIGNATURE_HEADER, "")
+        if not signature:
+            raise BadCallback("not signed")
+        url, form = self.public_url + request.path, _Form(request.form)
+        try:
+            signed = any(validator.validate(url, form, signature) for validator in self._validators)
+        except (TypeError, ValueError):
+            raise BadCallback("not readable") from None
+        if not signed:
+            raise BadCallback("wrong signature")
+        if request.one("AccountSid") != self.sid:
+            raise BadCallback("another account")
+
+
+def accepted(create: Callable[..., Any], **fields: Any) -> Accepted:
+    """Have the SDK create a message or a call, and read the name it got. Raises a `SendError`."""
+    try:
+        sid = create(**fields).sid
+    except (TwilioException, *http.UNREADABLE):
+        raise Unknown("unreadable") from None
+    if not isinstance(sid, str) or not sid:
+        raise Unknown("no_sid")
+    return Accepted(sid)
+
+
+class _Form(dict[str, tuple[str, ...]]):
+    """A form as the validator reads one: all values of a key."""
+
+    def getlist(self, key: str) -> tuple[str, ...]:
+        return self[key]
+
+
+class _Transport(HttpClient):  # type: ignore[misc]
+    """Carries the SDK's requests to `base_url` under our deadline.
+
+    Refusals are told from here, since the SDK's two kinds of exception both lose the answer's headers.
+    """
+
+    def __init__(self, base_url: str, client: http.Http) -> None:
+        logger = logging.getLogger("twilio.http_client")
+        logger.setLevel(logging.WARNING)  # at INFO the SDK logs queries, which hold numbers
+        super().__init__(logger, is_async=False)
+        self._base_url = base_url
+        self._http = client
+
+    def request(self, method: str, uri: str, params: dict[str, object] | None = None,
+                data: dict[str, object] | None = None, headers: dict[str, str] | None = None,
+                auth: tuple[str, str] | None = None, timeout: float | None = None,
+                allow_redirects: bool = False) -> Response:
+        address = urlsplit(uri)
+        query = f"?{address.query}" if address.query else ""
+        answer = self._http.call(method, f"{self._base_url}{address.path}{query}",
+                                 params=params, data=data, headers=headers, auth=auth)
+        if not 200 <= answer.status < 300:
+            raise _refusal(answer)
+        return Response(answer.status, answer.text, answer.headers)
+
+
+def _refusal(answer: http.Answer) -> SendError:
+    """The error for an answer that is not 2xx: by status where that is certain, else by Twilio's code."""
+    kind, code = http.refusal(answer.status), _code(answer)
+    if kind is Misconfigured and code:
+        kind = KINDS.get(code, Misconfigured if answer.status in (401, 403, 404) else Rejected)
+    code = code or f"http_{answer.status}"
+    if kind is Throttled:
+        wait_s = http.LONGEST_WAIT_S if code in DAILY_LIMITS else http.retry_after_s(answer)
+        return Throttled(code, retry_after_s=wait_s)
+    if kind is Rejected:
+        return Rejected(code, opted_out=code in OPTED_OUT)
+    return kind(code)
+
+
+def _code(answer: http.Answer) -> str:
+    """`code` of both kinds of error body, Twilio's own and RFC 9457's; "" where there is none."""
+    try:
+        return str(int(json.loads(answer.text)["code"]))
+    except http.UNREADABLE:
+        return ""
