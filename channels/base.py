@@ -84,6 +84,23 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a USSD session ended, for the figures only. What was typed and shown in it is never kept.
+
+    `hops` and `duration_ms` are None where the provider did not say; `cost` is its own words (`KES 0.5`).
+    """
+
+    provider: str
+    session_id: str
+    msisdn: str = field(repr=False)
+    status: str
+    network: str = ""
+    hops: int | None = None
+    duration_ms: int | None = None
+    cost: str = ""
+
+
+@dataclass(frozen=True)
 class Screen:
     """What the telephone shows. `final` ends the session."""
 

@@ -130,7 +130,7 @@ def pages(
 
     No page has more than `at_once` options, where that is given; all but the last have as many as fit.
 
-    Pages break between options and between the body's lines; a line longer than a page breaks between words.
+    Pages break between options and between the body's lines; a line longer than a page breaks between words, and a word longer than that where the page ends.
     Each page ends with `foot`; each but the last has `more` before it. Raises `DoesNotFit`.
     """
     at_once = at_once or len(options)
@@ -162,11 +162,16 @@ def _page(waiting: list[tuple[str, bool]], tail: list[str], budget: Budget, at_o
     item, breakable = waiting[0]
     alone = [item, *(tail if len(waiting) > 1 else tail[1:])]
     if breakable and not fits(_screen(alone), budget):
+        item = " ".join(item.split())
         words = item.split()
         heads = (" ".join(words[:count]) for count in range(1, len(words)))
         fitting = list(takewhile(lambda head: fits(_screen([*page, head, *tail]), budget), heads))
+        if not fitting and not page:
+            # One word is longer than a page: nobody wrote it to be read, but nobody is hung up on for it.
+            heads = (item[:count] for count in range(1, len(item)))
+            fitting = list(takewhile(lambda head: fits(_screen([head, *tail]), budget), heads))
         if fitting:
-            waiting[0] = (" ".join(words[len(fitting) :]), True)
+            waiting[0] = (item[len(fitting[-1]):].strip(), True)
             page.append(fitting[-1])
     if not page:
         raise DoesNotFit(f"a line of {units(item)} units with {units(_screen(tail))} units below it")

@@ -117,16 +117,16 @@ class Runtime:
             raise BadCallback("this provider is not in SMS_PROVIDERS")
         return self.channels[provider]
 
-    def count(self, name: str, **labels: str) -> None:
-        """Count one, for the metrics. A figure is never worth a failure: without Redis it is not counted."""
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Count, for the metrics. A figure is never worth a failure: without Redis it is not counted."""
         with suppress(RedisError):
-            self.redis.hincrby("figures", json.dumps([name, labels]), 1)
+            self.redis.hincrbyfloat("figures", json.dumps([name, labels]), amount)
 
-    def counts(self) -> list[tuple[str, dict[str, str], int]]:
+    def counts(self) -> list[tuple[str, dict[str, str], float]]:
         """What was counted, summed over all processes."""
         with suppress(RedisError):
             kept: dict[bytes, bytes] = self.redis.hgetall("figures")  # type: ignore[assignment]
-            return [(*json.loads(key), int(value)) for key, value in sorted(kept.items())]
+            return [(*json.loads(key), float(value)) for key, value in sorted(kept.items())]
         return []
 
     def close(self) -> None:

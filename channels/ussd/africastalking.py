@@ -7,23 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from channels.base import BadCallback, CallbackRequest, Screen, Turn
+from channels.base import BadCallback, CallbackRequest, Ended, Screen, Turn
 
+MSISDN = r"\+[1-9][0-9]{5,14}"
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a session ended, for the figures only. What was typed and shown in it is never kept.
-
-    `hops` and `duration_ms` are None where the provider did not say; `cost` is its own words (`KES 0.5`).
-    """
-
-    session_id: str
-    status: str
-    hops: int | None
-    duration_ms: int | None
-    cost: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,7 @@ class AfricasTalkingUssd:
         """Raises `BadCallback`."""
         return Turn(
             self.name, _filled(request, "sessionId"), _filled(request, "serviceCode"),
-            _filled(request, "phoneNumber", r"\+[1-9][0-9]{5,14}"),
+            _filled(request, "phoneNumber", MSISDN),
             request.one("text", ""), request.one("networkCode", ""))
 
     def answer(self, screen: Screen, turn: Turn) -> tuple[str, Mapping[str, str]]:
@@ -59,7 +46,8 @@ class AfricasTalkingUssd:
     def ended(self, request: CallbackRequest) -> Ended:
         """The notification after a session, less its `input` and `lastAppResponse`. Raises `BadCallback`."""
         return Ended(
-            _filled(request, "sessionId"), _filled(request, "status", r"[A-Za-z]{1,32}"),
+            self.name, _filled(request, "sessionId"), _filled(request, "phoneNumber", MSISDN),
+            _filled(request, "status", r"[A-Za-z]{1,32}"), request.one("networkCode", ""),
             _number(request, "hopsCount"), _number(request, "durationInMillis"),
             _filled(request, "cost", r"|([A-Z]{3} )?[0-9]{1,9}(\.[0-9]{1,9})?", ""))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from channels.base import BadCallback, CallbackRequest, Conversation, Screen, Turn
+from channels.base import BadCallback, CallbackRequest, Conversation, Ended, Screen, Turn
 from channels.ussd.wire import Said, Wire
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
@@ -47,12 +47,15 @@ class GenericUssd(Conversation):
             _dialled(behind, typed) if begins else "", _optional(sent, wire.network), only_last=True,
             last=None if begins else typed, order=_optional(sent, wire.order))
 
-    def ended(self, request: CallbackRequest) -> str | None:
-        """The operator's word for how the session ended, where this is the notice of an end; None where it is a turn.
-
-        Raises `BadCallback`.
-        """
-        return _says(self._sent(request), self._wire.ended) if self._wire.ended else None
+    def ended(self, request: CallbackRequest) -> Ended | None:
+        """How the session ended, where this is the notice of an end; None where it is a turn. Raises `BadCallback`."""
+        sent, wire = self._sent(request), self._wire
+        status = _says(sent, wire.ended) if wire.ended else None
+        if status is None:
+            return None
+        (subscriber,) = _matched(sent, wire.msisdn, MOROCCAN)
+        return Ended(self.name, _matched(sent, wire.session, f"({SESSION})")[0], f"+212{subscriber}", status,
+                     _optional(sent, wire.network))
 
     def answer(self, screen: Screen, turn: Turn) -> tuple[str, Mapping[str, str]]:
         """The body and headers of the HTTP answer."""

@@ -13,7 +13,7 @@ from gateway.dialogue.engine import Caller, begin, play, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import agreeable, costs
 from gateway.dialogue.picture import picture
-from gateway.words import LOCALES, TEMPLATES, NoSuchWords, Words
+from gateway.words import SCREENS, TEMPLATES, NoSuchWords, Words
 
 ROW = "{:20} {:7} {:7} {:5} {:>4} of {:>3}  pages {}"
 
@@ -24,13 +24,13 @@ def dialogue() -> None:
 
 
 @dialogue.command()
-@click.option("--language", type=click.Choice(LOCALES), help="only this one; every one if not given")
+@click.option("--language", type=click.Choice(SCREENS), help="only this one; every one if not given")
 @click.option("--all", "everything", is_flag=True, help="every screen, and not only those of more than one page")
 def lint(language: str | None, everything: bool) -> None:
     """Check the tree and its words: each screen at its longest, on each network; and what nobody has read."""
     # The tree itself is checked when it is built: a broken one would not have come so far.
     words, failed = _words(), False
-    for locale in (language,) if language else LOCALES:
+    for locale in (language,) if language else SCREENS:
         try:
             for cost in costs(words, locale):
                 if everything or cost.pages > 1:
@@ -39,7 +39,7 @@ def lint(language: str | None, everything: bool) -> None:
         except (NoSuchWords, DoesNotFit) as error:
             click.echo(f"{locale}: {error}", err=True)
             failed = True
-    for locale in LOCALES:
+    for locale in SCREENS:
         if not words.reviewed(locale):
             click.echo(f"{locale}: no native reader has read the screens")
     unread = [f"{name} ({locale})" for name in words.notices() for locale, read in words.about(name).reviewed.items()
@@ -64,17 +64,18 @@ def graph(out: Path | None) -> None:
 
 @dialogue.command()
 @click.argument("keys", nargs=-1)
-@click.option("--language", type=click.Choice(LOCALES), default=LOCALES[0], show_default=True)
+@click.option("--language", type=click.Choice(SCREENS), default=SCREENS[0], show_default=True)
 def transcript(keys: tuple[str, ...], language: str) -> None:
     """Play a call in which KEYS are typed and everything goes well, with facts at their longest; nothing is done."""
     words, caller = _words(), Caller(language, {"service_code": "*580#"})
-    step = settle(HOUSEHOLD, begin(HOUSEHOLD, caller), caller, agreeable)
+    perform = agreeable(words, language)
+    step = settle(HOUSEHOLD, begin(HOUSEHOLD, caller), caller, perform)
     shown = screen(HOUSEHOLD, step.position, words, USSD)
     click.echo("\n".join(drawn(shown)))
     for key in keys:
         if shown.final:
             raise click.ClickException(f"the call had ended before {key} was typed")
-        step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, key, caller), caller, agreeable)
+        step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, key, caller), caller, perform)
         shown = screen(HOUSEHOLD, step.position, words, USSD)
         click.echo("\n".join(["", f"> {key}", *drawn(shown)]))
 

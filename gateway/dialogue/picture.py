@@ -7,10 +7,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
-from gateway.dialogue.states import Confirm, Dialogue, Do, End, Menu, Question, State, options
+from gateway.dialogue.states import Confirm, Dialogue, Do, End, Menu, Pick, Question, Return, State, options
 
 ROW, INDENT, MARGIN, WIDTH = 26, 34, 20, 1100
-COLOURS: Mapping[type, str] = {Menu: "#1b5e20", Confirm: "#7a4f00", Question: "#0d47a1", Do: "#4a148c", End: "#37474f"}
+COLOURS: Mapping[type, str] = {
+    Menu: "#1b5e20", Pick: "#1b5e20", Confirm: "#7a4f00", Question: "#0d47a1", Do: "#4a148c", Return: "#37474f",
+    End: "#37474f",
+}
+ROLES = ("start", "language", "lost", "again", "elsewhere")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ def picture(dialogue: Dialogue) -> str:
 
 def _outline(dialogue: Dialogue) -> Iterator[_Line]:
     """Each state where it is nearest to the first screen; in the order of the keys."""
-    roots = {getattr(dialogue, role): role for role in ("start", "language", "lost")}
+    shortcuts = {target: f"*{shortcut}#" for shortcut, target in dialogue.shortcuts.items()}
+    roots = {**{getattr(dialogue, role): role for role in ROLES}, **{
+        target: code for target, code in shortcuts.items() if target not in _from_home(dialogue)}}
     below = _nearest(dialogue, roots)
     waiting = [_Line(0, role, root, again=False) for root, role in reversed(roots.items())]
     while waiting:
@@ -58,12 +64,18 @@ def _nearest(dialogue: Dialogue, roots: Collection[str]) -> dict[str, tuple[str,
     return below
 
 
+def _from_home(dialogue: Dialogue) -> Collection[str]:
+    return _nearest(dialogue, [dialogue.start])
+
+
 def _ways(state: State) -> Iterator[tuple[str, str]]:
     yield from ((f"{option.key} {option.label}", option.goto) for option in options(state))
     if isinstance(state, Question):
         yield f"({state.kind})", state.goto
         if state.when_proven:
             yield "(proven)", state.when_proven
+    if isinstance(state, Pick):
+        yield f"(1.. {state.among})", state.goto
     if isinstance(state, Do):
         yield from state.outcomes.items()
 

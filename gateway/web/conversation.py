@@ -124,6 +124,14 @@ def _parts(*typed_at_once: str) -> list[str]:
     return [part for text in typed_at_once for part in text.split("*") if part]
 
 
+def text_follows(runtime: Runtime, turn: Turn) -> None:
+    """Whoever was told that it takes too long, and that a text comes, gets one: call again."""
+    key = runtime.memory.key(turn.provider, turn.session_id, turn.msisdn)
+    with runtime.database.write() as session:
+        call = call_of(runtime, CHANNEL, key, turn.msisdn)(session)
+        call.text("call_again", language(call)[0] or HOUSEHOLD.locale, call.conversation)
+
+
 def farewell(runtime: Runtime, says: str = "sorry.text") -> Screen:
     """Said when the fault is ours, and we cannot look up in which language to say it."""
     return Screen(runtime.words.say("ar-MA", says, service_code=runtime.settings.service_code), final=True)

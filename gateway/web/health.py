@@ -72,10 +72,10 @@ class Figures:
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):
             family: CounterMetricFamily | None = None
-            for _, labels, count in counts:
+            for _, labels, amount in counts:
                 family = family or CounterMetricFamily(f"mouachir_{name}", f"{name} since Redis was emptied",
                                                        labels=list(labels))
-                family.add_metric(list(labels.values()), count)
+                family.add_metric(list(labels.values()), amount)
             if family:
                 yield family
 

@@ -12,34 +12,36 @@ from channels.ussd.generic import GenericUssd
 from channels.ussd.wire import Wire
 from gateway.dialogue.memory import Busy
 from gateway.runtime import Runtime
-from gateway.web.conversation import converse, farewell
+from gateway.web.conversation import converse, farewell, text_follows
+from gateway.web.departures import left, shown
 from gateway.web.doors import callback, check_token
+from gateway.web.punctual import Late, Punctual
 
 log = logging.getLogger(__name__)
 
 
 def routes(runtime: Runtime) -> Blueprint:
     """`/ussd/africastalking/<token>` and the notice of a session's end; `/ussd/generic/<token>` where it is set."""
-    blueprint = Blueprint("ussd", __name__)
+    blueprint, punctual = Blueprint("ussd", __name__), Punctual()
     provider = AfricasTalkingUssd()
 
     @blueprint.post("/ussd/africastalking/<token>")
     def turn(token: str) -> Response:
         check_token(token, runtime.settings.callback_tokens)
-        return _answer(runtime, provider, provider.turn(callback(request, token)))
+        return _answer(runtime, punctual, provider, provider.turn(callback(request, token)))
 
     @blueprint.post("/ussd/africastalking/<token>/ended")
     def ended(token: str) -> Response:
         check_token(token, runtime.settings.callback_tokens)
-        end = provider.ended(callback(request, token))
-        return _ended(runtime, end.status)
+        left(runtime, "ussd", provider.ended(callback(request, token)))
+        return Response(status=200)
 
     if runtime.settings.ussd_generic:
-        _add_generic(runtime, blueprint, runtime.settings.ussd_generic)
+        _add_generic(runtime, blueprint, punctual, runtime.settings.ussd_generic)
     return blueprint
 
 
-def _add_generic(runtime: Runtime, blueprint: Blueprint, wire: Wire) -> None:
+def _add_generic(runtime: Runtime, blueprint: Blueprint, punctual: Punctual, wire: Wire) -> None:
     """Turns and ends come to one address; only a form can come in the query of a GET."""
     provider = GenericUssd(wire)
 
@@ -47,31 +49,32 @@ def _add_generic(runtime: Runtime, blueprint: Blueprint, wire: Wire) -> None:
     def generic(token: str) -> Response:
         check_token(token, runtime.settings.callback_tokens)
         heard = callback(request, token)
-        status = provider.ended(heard)
-        return _ended(runtime, status) if status else _answer(runtime, provider, provider.turn(heard))
+        end = provider.ended(heard)
+        if end is None:
+            return _answer(runtime, punctual, provider, provider.turn(heard))
+        left(runtime, "ussd", end)
+        return Response(status=200)
 
 
-def _answer(runtime: Runtime, provider: Conversation, heard: Turn) -> Response:
+def _answer(runtime: Runtime, punctual: Punctual, provider: Conversation, heard: Turn) -> Response:
     if not f"{heard.service_code.rstrip('#')}*".startswith(f"{runtime.settings.service_code.rstrip('#')}*"):
         raise BadCallback("another service's code")
-    body, headers = provider.answer(_screen(runtime, heard), heard)
+    body, headers = provider.answer(_screen(runtime, punctual, heard), heard)
     return Response(body, headers=dict(headers))
 
 
-def _ended(runtime: Runtime, status: str) -> Response:
-    runtime.count("ussd_ended", status=status)
-    return Response(status=200)
-
-
-def _screen(runtime: Runtime, turn: Turn) -> Screen:
-    """A caller always gets a screen: an error of ours says so and what to do, and is logged."""
+def _screen(runtime: Runtime, punctual: Punctual, turn: Turn) -> Screen:
+    """A caller always gets a screen, and in time: an error of ours says so and what to do, and is logged."""
     try:
-        screen = converse(runtime, turn)
-        runtime.count("ussd_turns", final=str(screen.final).lower())
+        screen, position = punctual.answer(lambda: converse(runtime, turn), lambda: text_follows(runtime, turn))
     except Busy:
         return farewell(runtime)
+    except Late:
+        runtime.count("ussd_late")
+        return farewell(runtime, "late.text")
     except Exception:
         log.exception("a USSD turn failed")
         runtime.count("ussd_errors")
         return farewell(runtime)
+    shown(runtime, "ussd", position, turn.network, final=screen.final)
     return screen
