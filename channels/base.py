@@ -146,7 +146,8 @@ class Heard:
     """One callback of a telephone call. `keys` are those pressed since the last one, empty after silence.
 
     `msisdn` is the person's telephone, whoever called whom; empty where the number was withheld. A call that is
-    over (`ended`) is not answered any more; `cost` is the provider's own words for it (`KES 3.2`).
+    over (`ended`) is not answered any more; `cost` is the provider's own words for it (`KES 3.2`). `placed` is a call
+    that we made.
     """
 
     provider: str
@@ -156,6 +157,7 @@ class Heard:
     keys: str = field(repr=False, default="")
     recorded: Recorded | None = None
     ended: bool = False
+    placed: bool = False
     seconds: int | None = None
     cost: str = ""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gateway.registry.explain import Comparison, Explanation, Line, Movement
 from gateway.registry.things import Source, Unit, Value
-from gateway.words import Words
+from gateway.words import Wording
 
 
-def said(words: Words, locale: str, line: Line) -> str:
+def said(words: Wording, locale: str, line: Line) -> str:
     """`Telephone and internet: 120 DH a month, telecom operator 03/03/2027`; without its value, where it pulls.
 
     What the household itself declared bears no source.
@@ -21,7 +21,7 @@ def said(words: Words, locale: str, line: Line) -> str:
     return words.say(locale, "reason.line", name=name, value=value, **_source(words, locale, line.source))
 
 
-def moved(words: Words, locale: str, movement: Movement) -> str:
+def moved(words: Wording, locale: str, movement: Movement) -> str:
     """`Cars: 1 in place of 0, road safety 03/03/2027`; where no value changed, what did."""
     name = words.say(locale, f"term.{movement.thing}")
     source = _source(words, locale, movement.source)
@@ -37,12 +37,12 @@ def moved(words: Words, locale: str, movement: Movement) -> str:
     return words.say(locale, f"reason.{how}", name=name, old=old, new=new, **source)
 
 
-def withheld(words: Words, locale: str, told: Explanation | Comparison) -> str:
+def withheld(words: Wording, locale: str, told: Explanation | Comparison) -> str:
     """How many more there are; empty when there are none."""
     return words.say(locale, "reason.withheld", number=told.withheld) if told.withheld else ""
 
 
-def _value(words: Words, locale: str, thing: str, unit: Unit, value: Value) -> str:
+def _value(words: Wording, locale: str, thing: str, unit: Unit, value: Value) -> str:
     if unit == "kind":
         return words.say(locale, f"term_kind.{thing}.{int(value.amount)}")
     if unit == "yes_no":
@@ -53,6 +53,6 @@ def _value(words: Words, locale: str, thing: str, unit: Unit, value: Value) -> s
     return words.say(locale, f"term_value.{unit}", amount=amount, of=value.of)
 
 
-def _source(words: Words, locale: str, source: Source) -> dict[str, object]:
+def _source(words: Wording, locale: str, source: Source) -> dict[str, object]:
     declared = source.by == "declaration"
     return {"source": "" if declared else words.say(locale, f"source.{source.by}"), "on": source.on}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway.registry.standing import Standing
-from gateway.words import Words
+from gateway.words import Wording
 
 
-def whereabouts(words: Words, locale: str, here: Standing) -> list[str]:
+def whereabouts(words: Wording, locale: str, here: Standing) -> list[str]:
     """A few sentences, the state first."""
     comma = words.say(locale, "standing.comma") + " "
     facts = {"since": here.since, "by": here.by, "late": here.late,

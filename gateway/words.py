@@ -1,5 +1,7 @@
 """Words: every text a person reads or hears, by name and language, with its facts set in.
 
+Each is written once. Who reads it is given the text (`say`); who hears it, its pieces (`hear`).
+
 Plural categories are those of Unicode CLDR (Unicode Technical Standard 35, part 3); Arabic has six.
 """
 
@@ -7,18 +9,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from babel import Locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
+from jinja2.runtime import Context
 
 from channels.text import fold
+from gateway.spoken import MARK, Day, Digits, Number, Phrase, Spoken, mark, plain, split
 
 LOCALES = ("ar-MA", "fr-MA", "zgh-MA")
 # What a screen can also be in: Moroccan Arabic in plain Latin letters, for handsets and networks that show no Arabic.
@@ -32,6 +35,10 @@ Policy = Literal["at_most_once", "at_least_once"]
 INDEX_PLACES = Decimal("0.0000001")
 # One hundred and ninety-nine numbers meet every category that a counted phrase of ours can fall into.
 COUNTED = range(1, 200)
+# Set in a template's context when it is rendered for the ear. No template can name it.
+EAR = "for the ear"
+# Facts that are read sign by sign wherever they stand.
+SIGN_BY_SIGN = ("number", "service_code")
 
 
 class NoSuchWords(LookupError):
@@ -62,10 +69,16 @@ class NoticeAbout:
     reviewed: Mapping[str, bool]
 
 
+class Wording(Protocol):
+    """Whatever words a text by its name: for the eye (`Words`) or for the ear (`Ear`)."""
+
+    def say(self, locale: str, name: str, /, **facts: object) -> str: ...
+
+
 class Words:
     """All texts, read and compiled once. A counted phrase with a gap raises `NoSuchWords` at once.
 
-    A text may use `count('days', n)`, `say('source.telecom')` and the filters `date`, `index` and `dial`.
+    A text may use `count('days', n)`, `say('source.telecom')` and the filters `date`, `index`, `digits` and `dial`.
     """
 
     def __init__(self, templates: Path = TEMPLATES) -> None:
@@ -85,9 +98,17 @@ class Words:
 
     def say(self, locale: str, name: str, /, **facts: object) -> str:
         """The text named `home.text`, say. Raises `NoSuchWords`; a fact left out raises Jinja's error."""
-        if (locale, name) not in self._screens:
-            raise NoSuchWords(locale, name)
-        return self._screens[locale, name].render(facts).strip()
+        return self._screen(locale, name).render(facts).strip()
+
+    def hear(self, locale: str, name: str, /, **facts: object) -> list[Spoken]:
+        """The same text in the pieces in which it is heard. Raises as `say` does."""
+        heard = {fact: mark(Digits(str(value))) if fact in SIGN_BY_SIGN and isinstance(value, str)
+                 else value for fact, value in facts.items()}
+        return split(name, self._screen(locale, name).render({**heard, EAR: True}))
+
+    def marked(self, locale: str, name: str, /, **facts: object) -> str:
+        """What is heard of a text, to be a fact of another that is heard. Raises as `say` does."""
+        return "".join(map(mark, self.hear(locale, name, **facts)))
 
     def has(self, locale: str, name: str) -> bool:
         return (locale, name) in self._screens
@@ -123,18 +144,33 @@ class Words:
         """Whether a native reader has read the screens of this language."""
         return self._reviewed[locale]
 
+    def _screen(self, locale: str, name: str) -> Template:
+        if (locale, name) not in self._screens:
+            raise NoSuchWords(locale, name)
+        return self._screens[locale, name]
+
     def _environment(self, locale: str, folder: Path) -> Environment:
         environment = Environment(
             loader=FileSystemLoader(folder), undefined=StrictUndefined, auto_reload=False,
             autoescape=False,  # noqa: S701  These are texts for telephones and paper, not pages.
-            trim_blocks=True, lstrip_blocks=True,
+            trim_blocks=True, lstrip_blocks=True, finalize=_whole_number,
         )
-        environment.globals["count"] = partial(self._count, locale)
-        environment.globals["say"] = partial(self.say, locale)
-        environment.filters["date"] = _date
-        environment.filters["index"] = _index
-        environment.filters["dial"] = dial
+        environment.globals |= self._verbs(locale)
+        environment.filters |= {"date": _date, "index": _index, "digits": _digits, "dial": _dial}
         return environment
+
+    def _verbs(self, locale: str) -> dict[str, Callable[..., str]]:
+        """What a text of this language may call."""
+        @pass_context
+        def count(context: Context, name: str, number: int) -> str:
+            said = self._count(locale, name, number)
+            return mark(Phrase(f"count.{name}", said)) if EAR in context else said
+
+        @pass_context
+        def say(context: Context, name: str, /, **facts: object) -> str:
+            return (self.marked if EAR in context else self.say)(locale, name, **facts)
+
+        return {"count": count, "say": say}
 
     def _load_screens(self, locale: str, environment: Environment, file: Path) -> None:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -162,9 +198,22 @@ class Words:
         return form.replace("{n}", str(number))
 
 
-def dial(service_code: str, shortcut: str) -> str:
+@pass_context
+def _dial(context: Context, service_code: str, shortcut: str) -> str:
     """The code with a shortcut behind it: `*580*66#`."""
-    return f"{service_code.rstrip('#')}*{shortcut}#"
+    code = plain(service_code).rstrip("#")
+    return _digits(context, f"{code}*{shortcut}#")
+
+
+class Ear:
+    """The same texts with the marks of what is heard in them, to be set into others that are heard."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def say(self, locale: str, name: str, /, **facts: object) -> str:
+        """As `Words.marked`. Who reads Arabic in Latin letters hears it as everybody does."""
+        return self._words.marked(locale if locale in LOCALES else LOCALES[0], name, **facts)
 
 
 def _about(file: Path) -> NoticeAbout:
@@ -191,13 +240,31 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
             yield prefix + name, str(value)
 
 
-def _date(day: date | str) -> str:
+@pass_context
+def _date(context: Context, day: date | str) -> str:
     """`20/01/2027`: the same in the three languages, in its order within Arabic. Text is ISO 8601."""
-    return f"{day if isinstance(day, date) else date.fromisoformat(str(day)):%d/%m/%Y}"
+    day = day if isinstance(day, date) else date.fromisoformat(str(day))
+    return mark(Day(day)) if EAR in context else f"{day:%d/%m/%Y}"
 
 
-def _index(value: Decimal | str) -> str:
+@pass_context
+def _index(context: Context, value: Decimal | str) -> str:
     """Seven decimals and a comma, as the registry's own portal shows it. Never made of a float."""
     if isinstance(value, float):
         raise TypeError("an index is a Decimal, or a decimal number in text")
-    return f"{Decimal(str(value)).quantize(INDEX_PLACES, ROUND_HALF_EVEN):f}".replace(".", ",")
+    return _digits(context, f"{Decimal(str(value)).quantize(INDEX_PLACES, ROUND_HALF_EVEN):f}".replace(".", ","))
+
+
+@pass_context
+def _digits(context: Context, value: object) -> str:
+    """As it is; heard, sign by sign."""
+    text = str(value)
+    return mark(Digits(text)) if EAR in context and not MARK.search(text) else text
+
+
+@pass_context
+def _whole_number(context: Context, value: object) -> object:
+    """A number that no filter has worded is heard as one number, whatever stands around it."""
+    if EAR in context and isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return mark(Number(Decimal(value)))
+    return value

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import get_args
 
 from channels.base import Screen
 from channels.text import USSD, Budget, Encoding, encoding, units
@@ -15,12 +17,13 @@ from gateway.dialogue.engine import Effect, Fact, Outcome, Position, screen
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.states import LONGEST_WORDS, Do, End, Return
 from gateway.registry.complaint_category import BY_TELEPHONE
-from gateway.registry.explain import Line, Movement
+from gateway.registry.explain import Direction, Line, Movement, Why
+from gateway.registry.measures import MEASURES
 from gateway.registry.programme import Programme
-from gateway.registry.standing import Standing
-from gateway.registry.things import Source, Value, unit_of
+from gateway.registry.standing import NEXT_STEPS, Standing
+from gateway.registry.things import GROUPS, UNITS, Source, Value, unit_of
 from gateway.whereabouts import whereabouts
-from gateway.words import Words
+from gateway.words import NoSuchWords, Wording, Words
 
 DAY = date(2026, 12, 31)
 # Every date is ten signs, every number nine; an index above ten is the longest that was ever seen.
@@ -53,6 +56,9 @@ LONGEST: Mapping[str, Fact] = {
     "change": "members",
     "rating": "1",
 }
+SOURCES = ("declaration", "operator", "population_register", "water_electricity", "telecom", "road_safety",
+           "land_registry", "cnss")
+STATES = ("pre_registered", "registered", "verifying", "scored", "notified", "withdrawn", "struck_off")
 COARSE = ("received", "in_progress", "answered", "withdrawn")
 SHOWN = tuple(name for name, state in HOUSEHOLD.states.items() if not isinstance(state, Do | Return))
 # The networks' gateways differ: what most take, and what the standard allows.
@@ -82,7 +88,7 @@ def costs(words: Words, locale: str) -> Iterator[Cost]:
                    max(map(len, drawn)))
 
 
-def facts_for(state: str, words: Words, locale: str, service_code: str = "*580#") -> Iterator[dict[str, Fact]]:
+def facts_for(state: str, words: Wording, locale: str, service_code: str = "*580#") -> Iterator[dict[str, Fact]]:
     """The longest facts of a state, with every other value of those that choose between words."""
     whole = {**LONGEST, "service_code": service_code, "lines": _lines(state, words, locale)}
     yield whole
@@ -109,7 +115,7 @@ CHOICES: Mapping[str, tuple[tuple[str, Sequence[Fact]], ...]] = {
 }
 
 
-def _lines(state: str, words: Words, locale: str) -> list[str]:
+def _lines(state: str, words: Wording, locale: str) -> list[str]:
     """The sentences of the screens that an effect words: the longest of them."""
     if state == "file":
         here = Standing("987654321", "verifying", DAY, "partners_answer", DAY,
@@ -144,6 +150,26 @@ def pages_of(position: Position, words: Words, budget: Budget) -> Iterator[Scree
         if following == first:
             return
         yield following
+
+
+def every_line(words: Wording, locale: str) -> Iterator[str]:
+    """Sentences that effects word, with each thing, unit, source, state and next step once: what may be heard at all."""
+    for thing in dict.fromkeys((*UNITS, *GROUPS, *MEASURES)):
+        unit = unit_of(thing) if thing != "constant" else "kind"
+        for amount in (0, 1) if unit in ("yes_no", "kind") else (2,):
+            with suppress(NoSuchWords):  # A kind that is none here, or a measure that is part of a thing.
+                yield reasons.said(words, locale, Line(thing, (), unit, "values", Value(Decimal(amount), 3), Decimal(1),
+                                                       "raises", Source("declaration", DAY)))
+    for body in SOURCES:
+        yield reasons.said(words, locale, Line("cars", (), "count", "values", Value(Decimal(1)), Decimal(1), "raises",
+                                               Source(body, DAY)))
+    for way, why in itertools.product(get_args(Direction), get_args(Why)):
+        yield reasons.moved(words, locale, Movement("cars", (), "count", "values", Value(Decimal(1)), Value(Decimal(2)),
+                                                    Decimal(1), way, why, Source("declaration", DAY)))
+        yield reasons.said(words, locale, Line("cars", (), "count", "directions", None, None, way,
+                                               Source("declaration", DAY)))
+    for state, step, late in itertools.product(STATES, NEXT_STEPS, (False, True)):
+        yield from whereabouts(words, locale, Standing("987654321", state, DAY, step, DAY, late, ("telecom",), (1,)))
 
 
 def agreeable(words: Words, locale: str) -> Callable[[Effect], Outcome]:

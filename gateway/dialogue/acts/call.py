@@ -14,7 +14,7 @@ from gateway.registry.clock import day_of
 from gateway.registry.household import Household, households_of
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.vault import Vault
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, Ear, Wording
 
 # Two households of one village may share the last three digits: as many more are told as tell them apart.
 TAIL = 3
@@ -41,8 +41,9 @@ class Call:
         return self.teller.vault
 
     @property
-    def words(self) -> Words:
-        return self.teller.words
+    def words(self) -> Wording:
+        """For the ear in a call, else for the eye."""
+        return Ear(self.teller.words) if self.channel == "voice" else self.teller.words
 
     @property
     def today(self) -> date:

@@ -1,0 +1,92 @@
+"""Ear: every screen can be heard, in every language, with all that it may hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels.text import Budget
+from gateway.dialogue.ear import hear
+from gateway.dialogue.engine import Position, screen
+from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.longest import SHOWN, facts_for, positions
+from gateway.dialogue.states import End, options
+from gateway.spoken import Day, Digits, Pause, Phrase
+from gateway.words import LOCALES, Words
+
+PAGE = Budget(10_000, 10_000)
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    return Words()
+
+
+def facts(state: str):
+    return next(facts_for(state))
+
+
+def read(spoken) -> str:
+    """Letters and digits alone, as a screen would hold them."""
+    shown = ""
+    for one in spoken:
+        shown += f"{one.day:%d%m%Y}" if isinstance(one, Day) else getattr(one, "text", "")
+    return "".join(sign for sign in shown if sign.isalnum())
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("state", [state for state in SHOWN if state != "language"])
+def test_what_is_heard_is_what_is_shown(words, locale, state):
+    """All but the number, for which a pen is asked for, and which is said twice."""
+    for position in positions(state, locale):
+        aloud = hear(HOUSEHOLD, position, words)
+        shown = "".join(sign for sign in screen(HOUSEHOLD, position, words, PAGE).text if sign.isalnum())
+        said = [one for one in aloud.says.spoken
+                if not (isinstance(one, Phrase) and one.name in ("voice.write_down", "voice.twice"))]
+        number = Digits(str(position.facts["number"]))
+        if number in said:
+            assert said.count(number) == 2
+            said.remove(number)
+        assert shown.startswith(read(said))
+        assert [line.key for line in aloud.options] == [option.key for option in options(HOUSEHOLD.states[state])]
+        for line in aloud.options:
+            label, = (one for one in line.spoken if isinstance(one, Phrase) and not one.name.startswith("voice."))
+            assert read([label]) in shown
+        assert aloud.final == isinstance(HOUSEHOLD.states[state], End)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_digit_of_a_fact_hides_in_a_phrase(words, locale):
+    """An index, a number or the code to dial is never left to be read as one great number."""
+    for state in SHOWN:
+        for held in facts_for(state):
+            aloud = hear(HOUSEHOLD, Position(state, locale, facts=held), words)
+            phrases = [one.text for line in (aloud.says, *aloud.options) for one in line.spoken
+                       if isinstance(one, Phrase)]
+            assert not [text for text in phrases if any(word in text for word in ("987654321", "580", "2026", "1234"))]
+
+
+def test_each_language_offers_itself_in_its_own_words(words):
+    aloud = hear(HOUSEHOLD, Position("language"), words, ("ar-MA", "fr-MA"))
+    assert [(line.locale, line.key) for line in aloud.options] == [("ar-MA", "1"), ("fr-MA", "2")]
+    assert aloud.options[1].spoken == (
+        Phrase("language.options.fr-MA", "Français"), Phrase("voice.press", "tapez"), Digits("2"))
+    assert aloud.options[0].spoken[:2] == (Phrase("voice.press", "اضغطوا على"), Digits("1"))
+
+
+def test_a_number_is_said_twice_after_a_pen_was_asked_for(words):
+    spoken = hear(HOUSEHOLD, Position("complaint.done", "fr-MA", facts=facts("complaint.done")), words).says.spoken
+    number = Digits("987654321")
+    first = spoken.index(number)
+    assert spoken[0].name == "voice.write_down"
+    assert spoken[first + 1:first + 4] == (Pause(), Phrase("voice.twice", "Je répète."), number)
+
+
+def test_a_mistake_is_said_first(words):
+    spoken = hear(HOUSEHOLD, Position("request", "fr-MA", facts=facts("request"), mistakes=1), words).says.spoken
+    assert spoken[0].name == "nav.wrong_ticket"
+
+
+def test_what_was_chosen_is_heard_in_the_words_it_was_offered_in(words):
+    held = {**facts("complaint.confirm"), "category": "data_wrong"}
+    spoken = hear(HOUSEHOLD, Position("complaint.confirm", "fr-MA", facts=held), words).says.spoken
+    assert spoken[-1] == Phrase("complaint.options.data_wrong", "Données fausses")
