@@ -88,6 +88,7 @@ def _sound(operator: Operator, msisdn: str, place: int) -> Response:
 def _call(shown: Shown) -> dict[str, object]:
     return {
         "state": shown.state,
+        "call": shown.call,
         "incoming": shown.incoming,
         "other": shown.other,
         "heard": [_heard(step) for step in shown.heard],

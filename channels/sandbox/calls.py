@@ -39,12 +39,13 @@ MOST_REDIRECTS = 20
 
 @dataclass(frozen=True)
 class Shown:
-    """A call as the handset shows it. `turn` counts what was awaited: silence is always that of one turn.
+    """The last call as the handset shows it. `turn` counts what was awaited: silence is always that of one turn.
 
     `problem` is a word for the person, `detail` says the same to the author of a document.
     """
 
     state: State = "none"
+    call: str = ""
     incoming: bool = False
     other: str = ""
     heard: tuple[Said | Played, ...] = field(repr=False, default=())
@@ -77,6 +78,7 @@ class _Call:
     def shown(self) -> Shown:
         return Shown(
             self.state,
+            self.leg.id,
             self.leg.incoming,
             self.leg.service,
             tuple(self.heard),
