@@ -33,30 +33,43 @@ FAILURE = "UserDoesNotExist"
 
 def routes(operator: Operator) -> Blueprint:
     """Bulk messaging of the one application."""
-    account = operator.config.africastalking
     desk = Blueprint(NAME, __name__, url_prefix="/version1")
 
     @desk.before_request
-    def authenticate() -> Response | None:
-        username = request.values.get("username", "")
-        key = request.headers.get("apiKey", "")
-        if username == account.username and hmac.compare_digest(key.encode(), account.api_key.encode()):
-            return None
-        return _words(BAD_KEY, 401)
+    def door() -> Response | None:
+        return authenticate(operator)
 
     @desk.post("/messaging")
     def messaging() -> Response:
         for name in ("to", "message"):
             if not request.form.get(name):
-                return _words(f"Request is missing required form field '{name}'", 400)
+                return missing(name)
 
         def accept() -> Response:
             recipients = [_recipient(operator, to.strip()) for to in request.form["to"].split(",")]
             return _accepted(recipients, request.form["message"])
 
-        return attend(operator, NAME, accept, lambda status: _words(FAILURES[status], status))
+        return attend(operator, NAME, accept, failure)
 
     return desk
+
+
+def authenticate(operator: Operator) -> Response | None:
+    """The answer to one who is not the application."""
+    account = operator.config.africastalking
+    username = request.values.get("username", "")
+    key = request.headers.get("apiKey", "")
+    if username == account.username and hmac.compare_digest(key.encode(), account.api_key.encode()):
+        return None
+    return _words(BAD_KEY, 401)
+
+
+def missing(field: str) -> Response:
+    return _words(f"Request is missing required form field '{field}'", 400)
+
+
+def failure(status: int) -> Response:
+    return _words(FAILURES[status], status)
 
 
 def text_in(operator: Operator, msisdn: str, body: str) -> bool:

@@ -6,11 +6,20 @@ from types import TracebackType
 
 from flask import Flask, abort, request
 
-from channels.sandbox import africastalking, control, pages, twilio
+from channels.sandbox import (
+    africastalking,
+    africastalking_calls,
+    call_control,
+    control,
+    pages,
+    twilio,
+    twilio_calls,
+)
 from channels.sandbox.operator import Operator
 
 LOOPBACK = ("127.0.0.1", "::1")
-LONGEST_REQUEST = 1 << 20
+# Two minutes of a caller's voice.
+LONGEST_REQUEST = 1 << 21
 
 
 class OperatorApp(Flask):
@@ -27,10 +36,11 @@ def create_operator_app(operator: Operator) -> Flask:
     """Everything of one operator. Controls and pages answer 403 to any other machine."""
     app = OperatorApp(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_REQUEST
-    local = (control.routes(operator), pages.routes(operator))
+    local = (control.routes(operator), call_control.routes(operator), pages.routes(operator))
     for blueprint in local:
         blueprint.before_request(_only_from_here)
-    for blueprint in (*local, twilio.routes(operator), africastalking.routes(operator)):
+    wires = (twilio, twilio_calls, africastalking, africastalking_calls)
+    for blueprint in (*local, *(wire.routes(operator) for wire in wires)):
         app.register_blueprint(blueprint)
     return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,11 @@ class AfricasTalkingLine:
 
 @dataclass(frozen=True)
 class Config:
-    """`gateway_url` is the gateway's public address, `callback_token` the secret in its callback paths."""
+    """`gateway_url` is the gateway's public address, `callback_token` the secret in its callback paths.
+
+    A handset that dials `voice_number` is put through by the provider `voice_provider`. The default number is
+    nobody's: Twilio keeps it for tests.
+    """
 
     host: str
     port: int
@@ -36,6 +40,8 @@ class Config:
     service_code: str
     twilio: TwilioLine
     africastalking: AfricasTalkingLine
+    voice_number: str = "+15005550006"
+    voice_provider: Literal["twilio", "africastalking"] = "twilio"
 
     @classmethod
     def read(cls, path: Path) -> Config:

@@ -32,7 +32,7 @@ def routes(operator: Operator) -> Blueprint:
 
     @control.post("/behaviour")
     def behave() -> Response:
-        return jsonify(asdict(_behave(operator, _asked())))
+        return jsonify(asdict(_behave(operator, asked_for())))
 
     @control.get("/messages")
     def messages() -> Response:
@@ -48,19 +48,20 @@ def routes(operator: Operator) -> Blueprint:
 
     @control.post("/handset/<msisdn>/ussd")
     def ussd(msisdn: str) -> Response:
-        return jsonify(asdict(_ussd(operator, telephone(msisdn), _asked())))
+        return jsonify(asdict(_ussd(operator, telephone(msisdn), asked_for())))
 
     @control.post("/handset/<msisdn>/sms")
     def sms(msisdn: str) -> Response:
-        return jsonify({"taken": _text_in(operator, telephone(msisdn), _asked())})
+        return jsonify({"taken": _text_in(operator, telephone(msisdn), asked_for())})
 
     return control
 
 
 def known(operator: Operator) -> list[dict[str, object]]:
-    """Every handset that has received a text or dialled, the last to receive one first."""
+    """Every handset that has received a text, dialled or been called, the last to receive a text first."""
     last = operator.book.telephones()
-    lines = operator.exchange.lines()
+    sessions, calls = operator.exchange.lines(), operator.calls.lines()
+    lines = {msisdn: sessions.get(msisdn, False) or calls.get(msisdn, False) for msisdn in sessions.keys() | calls}
 
     def handset(msisdn: str) -> dict[str, object]:
         text = last.get(msisdn)
@@ -112,7 +113,8 @@ def _text_in(operator: Operator, msisdn: str, asked: dict[str, object]) -> bool:
     return text_in(operator, msisdn, body)
 
 
-def _asked() -> dict[str, object]:
+def asked_for() -> dict[str, object]:
+    """The JSON object of the request. Raises `BadRequest`."""
     asked = request.get_json()
     if not isinstance(asked, dict):
         raise BadRequest("write a JSON object")

@@ -75,6 +75,20 @@ class Courier:
             raise NoAnswer(type(error).__name__) from None
         return Answer(answer.status, answer.data.decode("utf-8", "replace"), answer.headers)
 
+    def fetch(self, url: str, timeout_s: float, most_bytes: int) -> tuple[str, bytes]:
+        """The content type of an address and its content, no more than `most_bytes`. Raises `NoAnswer`."""
+        try:
+            answer = self._http.request(
+                "GET", url, redirect=False, preload_content=False, timeout=urllib3.Timeout(total=timeout_s)
+            )
+            content = answer.read(most_bytes + 1)
+            answer.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswer(type(error).__name__) from None
+        if answer.status != 200 or len(content) > most_bytes:
+            raise NoAnswer(f"HTTP {answer.status}, {len(content)} bytes")
+        return answer.headers.get("Content-Type", ""), content
+
     def post(self, call: Call, taken: Callable[[], None] = lambda: None, attempt: int = 0) -> None:
         """Post a receipt; after a 5xx or no answer, again later. `taken` is called once, after a success."""
         try:

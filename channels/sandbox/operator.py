@@ -1,4 +1,4 @@
-"""The operator: accepts texts, carries them to handsets, and tells the gateway what became of them."""
+"""The operator: carries texts and calls to and from handsets, and tells the gateway what became of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from threading import Event
 
 from channels.sandbox.behaviour import Journey, Temper
 from channels.sandbox.book import Book, Step, Text
+from channels.sandbox.calls import Calls
 from channels.sandbox.config import Config
 from channels.sandbox.courier import Call, Courier
 from channels.sandbox.exchange import Exchange
 from channels.sandbox.numbering import is_dead
+from channels.sandbox.recordings import Recordings
+from channels.sandbox.voice_wires import AfricasTalkingVoice, TwilioVoice
 
 PROVIDERS = ("twilio", "africastalking")
 
@@ -23,11 +26,14 @@ Report = Callable[[Text, Step], Call]
 class Patience:
     """How long the operator waits, in seconds: for a USSD screen, for a person, and before each new attempt.
 
-    Africa's Talking ends a session whose screen takes more than 10 s, or whose person more than a minute.
+    Africa's Talking ends a session whose screen takes more than 10 s, or whose person more than a minute. A handset
+    rings for a minute at most, and a call in which nobody does anything is hung up after ten.
     """
 
     ussd_answer_s: float = 10.0
     ussd_idle_s: float = 60.0
+    ring_s: float = 60.0
+    call_idle_s: float = 600.0
     retry_after_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -52,6 +58,11 @@ class Operator:
         self.book = Book()
         self.courier = Courier(patience.retry_after_s)
         self.exchange = Exchange(config, self.courier, clock, patience.ussd_answer_s, patience.ussd_idle_s)
+        self.recordings = Recordings()
+        self.twilio_voice = TwilioVoice(config, clock)
+        self.africastalking_voice = AfricasTalkingVoice(config, clock)
+        wires = {wire.name: wire for wire in (self.twilio_voice, self.africastalking_voice)}
+        self.calls = Calls(config, self.courier, clock, wires, self.recordings, patience.call_idle_s, patience.ring_s)
         self._tempers = {provider: Temper(f"{seed} {provider}") for provider in PROVIDERS}
         self._closing = Event()
 

@@ -11,7 +11,7 @@ from channels.sandbox.operator import Operator
 # Nothing from elsewhere, and no script in the page itself: texts come from outside.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -29,8 +29,9 @@ def routes(operator: Operator) -> Blueprint:
 
     @pages.get("/handset/<msisdn>")
     def handset(msisdn: str) -> str:
-        code = operator.config.service_code
-        return render_template("handset.html", msisdn=telephone(msisdn), service_code=code)
+        config = operator.config
+        numbers = {"service_code": config.service_code, "voice_number": config.voice_number}
+        return render_template("handset.html", msisdn=telephone(msisdn), **numbers)
 
     @pages.after_request
     def guard(answer: Response) -> Response:

@@ -41,7 +41,11 @@ ERRORS = {
     20404: (404, "The requested resource was not found"),
     20429: (429, "Too Many Requests"),
     20500: (500, "An internal server error has occurred"),
+    21201: (400, "No 'To' number is specified"),
+    21205: (400, "Url parameter is required and must be a valid URL"),
+    21210: (400, "'From' phone number not verified"),
     21211: (400, "The 'To' number is not a valid phone number"),
+    21213: (400, "'From' phone number is required"),
     21602: (400, "Message body is required"),
     21603: (400, "A 'From' phone number is required"),
     21604: (400, "A 'To' phone number is required"),
@@ -72,11 +76,11 @@ def routes(operator: Operator) -> Blueprint:
 
     @desk.errorhandler(Refusal)
     def refused(refusal: Refusal) -> Response:
-        return _error(refusal.code)
+        return error(refusal.code)
 
     @desk.before_request
-    def authenticate() -> None:
-        _authenticate(account)
+    def door() -> None:
+        authenticate(account)
 
     @desk.post("/Messages.json")
     def create() -> Response:
@@ -89,7 +93,7 @@ def routes(operator: Operator) -> Blueprint:
             operator.accept(text, _report(operator, callback) if callback else None)
             return _answer(_resource(operator, text), 201)
 
-        return attend(operator, NAME, accept, lambda status: _error(FAILURES[status]))
+        return attend(operator, NAME, accept, lambda status: error(FAILURES[status]))
 
     @desk.get("/Messages.json")
     def messages() -> Response:
@@ -132,7 +136,8 @@ def text_in(operator: Operator, msisdn: str, body: str) -> bool:
     return True
 
 
-def _authenticate(account: TwilioLine) -> None:
+def authenticate(account: TwilioLine) -> None:
+    """Raises `Refusal`."""
     given = request.authorization
     if given is None or given.type != "basic" or given.username != account.account_sid:
         raise Refusal(20003)
@@ -152,7 +157,7 @@ def _checked(form: Mapping[str, str], senders: tuple[str, ...]) -> str:
         (sender and senders and sender not in senders, 21606),
         (not body, 21602),
         (len(body) > LONGEST, 21617),
-        (callback and not _is_address(callback), 21609),
+        (callback and not is_address(callback), 21609),
     ):
         if wrong and code:
             raise Refusal(code)
@@ -160,7 +165,7 @@ def _checked(form: Mapping[str, str], senders: tuple[str, ...]) -> str:
     return urldefrag(callback).url
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
     split = urlsplit(url)
     return split.scheme in ("http", "https") and bool(split.hostname) and "_" not in (split.hostname or "")
 
@@ -313,7 +318,8 @@ def _sid() -> str:
     return f"SM{secrets.token_hex(16)}"
 
 
-def _error(code: int) -> Response:
+def error(code: int) -> Response:
+    """The provider's answer to what it refuses."""
     status, message = ERRORS[code]
     more = f"https://www.twilio.com/docs/errors/{code}"
     return _answer({"code": code, "message": message, "more_info": more, "status": status}, status)

@@ -1,19 +1,14 @@
 // The handset: its inbox, its dial pad and its USSD session. All it knows comes from the operator.
-const byId = (id) => document.getElementById(id);
-const phone = byId("phone");
+import { inCall, leave, pressKey, start, watch } from "./call.js";
+import { byId, get, languageOf, phone, post, problem } from "./line.js";
+
 const session = byId("session");
-const base = `/sandbox/handset/${encodeURIComponent(phone.dataset.msisdn)}`;
 const POLL_MS = 1000;
 const KEYS = "0123456789*#";
 
 const timeOf = new Intl.DateTimeFormat("fr-MA", {
   day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", timeZone: "Africa/Casablanca",
 });
-
-function languageOf(text) {
-  if (/[\u2d30-\u2d7f]/.test(text)) return "zgh-MA";
-  return /[\u0600-\u06ff]/.test(text) ? "ar-MA" : "fr-MA";
-}
 
 // Inbox
 
@@ -45,8 +40,7 @@ function showInbox(messages) {
 
 async function poll() {
   try {
-    const answer = await fetch(`${base}/inbox`);
-    if (answer.ok) showInbox(await answer.json());
+    showInbox(await get("/inbox"));
   } catch {
     // The operator is away; the next round asks again.
   }
@@ -66,20 +60,6 @@ function show(state, text = "") {
   byId(next).focus();
 }
 
-function problem(word) {
-  return phone.querySelector(`[data-problem="${word}"]`).textContent;
-}
-
-async function ask(request) {
-  const answer = await fetch(`${base}/ussd`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-  });
-  if (!answer.ok) throw new Error(answer.status);
-  return answer.json();
-}
-
 // A screen that comes after its call was cancelled is dropped.
 let turn = 0;
 // And the next call waits until the hang-up has come through, or it would be the one hung up.
@@ -91,7 +71,7 @@ async function call(request) {
   let display;
   try {
     await hangingUp;
-    display = await ask(request);
+    display = await post("/ussd", request);
   } catch {
     display = { text: "", final: true, problem: "no_answer" };
   }
@@ -103,12 +83,19 @@ async function call(request) {
 function hangUp() {
   turn++;
   show("closed");
-  hangingUp = ask({ hang_up: true }).catch(() => {});
+  hangingUp = post("/ussd", { hang_up: true }).catch(() => {});
 }
 
 function close() {
   byId("number").value = "";
   show("closed");
+}
+
+// Telephone call: the rest of it is in a file of its own
+
+function telephone(number) {
+  byId("number").value = "";
+  start(number);
 }
 
 // Keys, by hand and by keyboard
@@ -118,6 +105,7 @@ function field() {
 }
 
 function press(key) {
+  if (inCall()) return pressKey(key);
   if (field().disabled) return;
   field().value += key;
 }
@@ -127,7 +115,8 @@ function erase() {
 }
 
 function escape() {
-  if (session.hidden) byId("number").value = "";
+  if (inCall()) leave();
+  else if (session.hidden) byId("number").value = "";
   else if (session.dataset.state === "ended") close();
   else hangUp();
 }
@@ -135,7 +124,9 @@ function escape() {
 byId("dial").addEventListener("submit", (event) => {
   event.preventDefault();
   const dialled = byId("number").value.trim();
-  if (dialled && session.hidden) call({ dial: dialled });
+  if (!dialled || !session.hidden || inCall()) return;
+  if (/^[*#]/.test(dialled)) call({ dial: dialled });
+  else telephone(dialled);
 });
 byId("answer").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -145,6 +136,9 @@ for (const button of phone.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => press(button.dataset.key));
 }
 byId("erase").addEventListener("click", erase);
+byId("service").addEventListener("click", (event) => {
+  if (session.hidden) telephone(event.currentTarget.dataset.number);
+});
 // The field keeps the focus, so that Enter still calls and sends.
 byId("dial").addEventListener("mousedown", (event) => {
   if (event.target.tagName === "BUTTON") event.preventDefault();
@@ -153,11 +147,15 @@ byId("cancel").addEventListener("click", hangUp);
 byId("close").addEventListener("click", close);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") escape();
-  else if (event.target.tagName !== "INPUT" && !event.ctrlKey && !event.metaKey) {
+  else if ((inCall() || event.target.tagName !== "INPUT") && !event.ctrlKey && !event.metaKey) {
     if (KEYS.includes(event.key)) press(event.key);
-    if (event.key === "Backspace") erase();
+    if (event.key === "Backspace" && !inCall()) erase();
   }
 });
 
 byId("number").focus();
+watch(() => {
+  byId("number").value = "";
+  field().focus();
+});
 poll();
