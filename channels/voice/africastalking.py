@@ -73,6 +73,7 @@ class AfricasTalkingVoice:
             keys=fields.keys(request, "dtmfDigits"),
             recorded=Recorded(self.name, url) if url else None,
             ended=fields.matching(request, "isActive", "[01]") == "0",
+            placed=request.one("direction", "").lower() == "outbound",
             seconds=fields.figure(request, "durationInSeconds"), cost=_cost(request))
 
     def answer(self, prompt: Prompt, onward: str) -> tuple[str, str]:

@@ -51,13 +51,14 @@ class TwilioVoice:
         """
         self._account.check(request)
         from_, to = fields.telephone(request, "From"), fields.telephone(request, "To")
-        msisdn, dialled = (to, from_) if request.one("Direction").startswith("outbound") else (from_, to)
+        placed = request.one("Direction").startswith("outbound")
+        msisdn, dialled = (to, from_) if placed else (from_, to)
         recorded = self._recorded(request)
         return Heard(
             self.name, fields.call_id(request, "CallSid"), msisdn, dialled,
             # After a recording, Digits tells what ended it: a key, or the word `hangup`.
             keys="" if recorded else fields.keys(request, "Digits"),
-            recorded=recorded, ended=request.one("CallStatus") in ENDED,
+            recorded=recorded, ended=request.one("CallStatus") in ENDED, placed=placed,
             seconds=fields.figure(request, "CallDuration"))
 
     def answer(self, prompt: Prompt, onward: str) -> tuple[str, str]:
