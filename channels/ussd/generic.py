@@ -70,22 +70,24 @@ class GenericUssd(Conversation):
 
     def _sent(self, request: CallbackRequest) -> CallbackRequest:
         """The same callback with all its fields in `form`, wherever they came."""
-        query = request.path.partition("?")[2]
-        fields = _json_fields(request.body) if self._wire.format == "json" else _query_fields(query)
-        form = dict(request.form) if self._wire.format == "form" else {}
+        form: dict[str, tuple[str, ...]] = {}
+        if self._wire.format == "json":
+            fields = _json_fields(request.body)
+        else:
+            form, fields = dict(request.form), _query_fields(request.path.partition("?")[2])
         for name, value in fields:
             form[name] = (*form.get(name, ()), value)
         return replace(request, form=form)
 
 
-def _json_fields(body: bytes) -> Iterator[tuple[str, str]]:
+def _json_fields(body: bytes) -> list[tuple[str, str]]:
     """Each text, number and truth with its dotted name; a name that comes twice is told twice."""
     try:
         # As tuples, objects keep a name that stands there twice, and are told from lists.
         read = json.loads(body, object_pairs_hook=tuple)
         if not isinstance(read, tuple):
             raise BadCallback("the body is no JSON object")
-        return iter(list(_named(read, "")))
+        return list(_named(read, ""))
     except (ValueError, RecursionError):
         # Raised anew without its cause, which quotes the body.
         raise BadCallback("the body is no JSON") from None
@@ -104,9 +106,9 @@ def _named(pairs: tuple[tuple[str, Any], ...], before: str) -> Iterator[tuple[st
                 yield before + name, ""
 
 
-def _query_fields(query: str) -> Iterator[tuple[str, str]]:
+def _query_fields(query: str) -> list[tuple[str, str]]:
     try:
-        return iter(parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise BadCallback(f"more than {MOST_FIELDS} fields") from None
 

@@ -1,4 +1,4 @@
-"""USSD: whole conversations through the web server, with the PIN, its lock and the registry."""
+"""USSD: whole conversations through the web server, with the PIN, its lock and the registry; beside a bare turn."""
 
 from __future__ import annotations
 
@@ -8,41 +8,100 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
 
+import psutil
 import sqlalchemy as sa
 
 from gateway.dialogue.access import IssuedPin, keep_pins
 from gateway.registry.household import Contact
 from gateway.runtime import Runtime
-from tests.bench.figure import Figure, scaled
+from tests.bench import bare
+from tests.bench.figure import Figure, per_second, scaled
 from tests.bench.sends import free_port, until_listening
 
-PEOPLE = scaled(200, 1_000)
+PEOPLE = scaled(1_000, 5_000)
 AT_ONCE = 16
-SECONDS = scaled(6, 30)
+SECONDS = scaled(4, 20)
+ROUNDS = 3
 # As in the Procfile.
 WORKERS, THREADS = 2, 4
 
+# What is asked for: so many turns a second, 99 of 100 within so many ms. Where the machine cannot, the next rates are
+# tried until one is held: nobody falls behind by a second. Behind a proxy, turns come over connections that are kept.
+RATES = (1_000, 700, 500, 350, 250, 180, 125, 90, 60, 40, 20)
+WITHIN_MS = 25
+HELD_MS = 1_000
+CONNECTIONS = 64
 
-def turns(runtime: Runtime, environment: Mapping[str, str]) -> list[Figure]:
-    """Turns a second of `AT_ONCE` callers, and what 99 turns of 100 stay within; beside a route that does nothing."""
+People = list[tuple[str, list[str]]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A web server that answers turns, and its process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def processor_s(self) -> float:
+        """Seconds that it has computed."""
+        whole = psutil.Process(self.process.pid)
+        return sum(sum(one.cpu_times()[:2]) for one in (whole, *whole.children(recursive=True)))
+
+
+def turns(runtime: Runtime, environment: Mapping[str, str]) -> Iterator[Figure]:
+    """Turns a second and their processor time, and what 99 of 100 turns of a schedule stay within."""
     token = runtime.settings.callback_tokens[0]
     people = _people(runtime)
-    with _served("--factory", "gateway.app:serve", environment=environment) as url:
-        # Everybody chooses a language on the first call; the server warms up meanwhile.
-        _call(f"{url}/ussd/africastalking/{token}", 0, [(msisdn, ["1"]) for msisdn, _ in people])
-        ours = _call(f"{url}/ussd/africastalking/{token}", SECONDS, people)
-    with _served("tests.bench.bare:app", environment={}) as url:
-        _call(f"{url}/ussd/africastalking/{token}", 0, people)
-        bare = _call(f"{url}/ussd/africastalking/{token}", SECONDS, people)
-    return [
-        Figure("ussd_turns_per_s", ours["turns"] / ours["seconds"], "turns/s", bare["turns"] / bare["seconds"],
-               "ratio >= 0.6"),
-        Figure("ussd_p99_ms", ours["p99_ms"], "ms", bare["p99_ms"], "<= 3000"),
-    ]
+    bare.fill(runtime.settings.database_url)
+    with (_served("gateway.app:serve", token, environment) as ours,
+          _served("tests.bench.bare:serve", token, environment) as plain):
+        # Everybody chooses a language on the first call; the servers warm up meanwhile.
+        for server in (ours, plain):
+            _call(server, 0, [(msisdn, ["1"]) for msisdn, _ in people])
+        yield from _at_once(runtime, ours, plain, people)
+        yield from _on_schedule(ours, plain, people)
 
 
-def _people(runtime: Runtime) -> list[tuple[str, list[str]]]:
+def _at_once(runtime: Runtime, ours: Server, plain: Server, people: People) -> Iterator[Figure]:
+    """Each by turns, and the best round of each: a neighbour only ever slows."""
+    rounds = [(_call(ours, SECONDS, people), _call(plain, SECONDS, people)) for _ in range(ROUNDS)]
+    per_s, plain_per_s = (max(one["turns"] / one["seconds"] for one in each) for each in zip(*rounds, strict=True))
+    cpu_ms, plain_ms = (min(one["cpu_ms"] for one in each) for each in zip(*rounds, strict=True))
+    yield Figure("ussd_turns_per_s", per_s, "turns/s", plain_per_s)
+    yield Figure("ussd_vs_bare", per_s / plain_per_s, "of bare", 1, ">= 0.6")
+    yield Figure("ussd_cpu_ms_per_turn", cpu_ms, "ms", plain_ms)
+    yield Figure("ussd_pin_ms_per_turn", _hashing_ms(runtime) / (len(people[0][1]) + 1), "ms of these", cpu_ms)
+
+
+def _on_schedule(ours: Server, plain: Server, people: People) -> Iterator[Figure]:
+    """What is asked for; and the greatest rate that is held, 0 where none is, with its own 99 of 100."""
+    rate, plain_ms = RATES[0], _call(plain, SECONDS, people, RATES[0])["p99_ms"]
+    took_ms = _call(ours, SECONDS, people, rate)["p99_ms"]
+    yield Figure("ussd_p99_ms", took_ms, f"ms at {rate:,}/s", plain_ms, f"< {WITHIN_MS}")
+    rest = iter(RATES[1:])
+    while rate and took_ms >= HELD_MS:
+        rate = next(rest, 0)
+        took_ms = _call(ours, SECONDS, people, rate)["p99_ms"] if rate else 0
+    yield Figure("ussd_held_per_s", rate, f"turns/s, 99 of 100 in {took_ms:.0f} ms", RATES[0], f">= {RATES[0]:,}")
+
+
+def _hashing_ms(runtime: Runtime) -> float:
+    """What hashing takes of a turn that holds a PIN: the one in force and the one in the post, each to be proven."""
+    household, pin = UUID(int=1), "493027"
+    hashed = runtime.vault.hash_pin(pin, household)
+
+    def prove() -> None:
+        for _ in range(20):
+            runtime.vault.proves_pin(hashed, pin, household)
+            runtime.vault.hash_pin(pin, household)
+
+    return 1000 / per_second(20, prove)
+
+
+def _people(runtime: Runtime) -> People:
     """Telephones that one household has, and what each types: my index, the PIN, and on through its pages."""
     lonely = sa.select(Contact.msisdn_blind).group_by(Contact.msisdn_blind).having(sa.func.count() == 1)
     with runtime.database.write() as session:
@@ -55,24 +114,28 @@ def _people(runtime: Runtime) -> list[tuple[str, list[str]]]:
             for contact, one in zip(contacts, issued, strict=True)]
 
 
-def _call(url: str, seconds: int, people: list[tuple[str, list[str]]]) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.callers", url, str(AT_ONCE), str(seconds)]
+def _call(server: Server, seconds: int, people: People, rate: int = 0) -> dict[str, float]:
+    """What the callers measured, and `cpu_ms` of the server for each turn."""
+    command = [sys.executable, "-m", "tests.bench.callers", server.url, str(CONNECTIONS if rate else AT_ONCE),
+               str(seconds), str(rate)]
+    before = server.processor_s()
     answered = subprocess.run(command, input=json.dumps(people).encode(), stdout=subprocess.PIPE, check=True)
     measured = dict(json.loads(answered.stdout))
     if measured["wrong"]:
         raise RuntimeError(f"{measured['wrong']} of {measured['turns']} turns were answered wrongly")
-    return measured
+    return {**measured, "cpu_ms": 1000 * (server.processor_s() - before) / measured["turns"]}
 
 
 @contextmanager
-def _served(*what: str, environment: Mapping[str, str]) -> Iterator[str]:
+def _served(factory: str, token: str, environment: Mapping[str, str]) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-               "--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--log-level", "error", *what]
+               "--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--log-level", "error",
+               "--factory", factory]
     server = subprocess.Popen(command, env={**os.environ, **environment})
     try:
         until_listening(port)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}/ussd/africastalking/{token}", server)
     finally:
         server.terminate()
         server.wait()
