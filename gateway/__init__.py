@@ -9,7 +9,8 @@ jobs keep the hours.
       db.py          engine, transactions, column types
       logs.py        one line a fact, nothing personal in it
       registry/      what is known and the rules on it (below)
-      words.py       say(locale, name), notice(name, medium, locale)
+      words.py       say(locale, name), hear(locale, name), notice(name, medium, locale); spoken.py what is heard of a
+                     text: phrases, digits, dates, numbers
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       tellings.py    event -> notice, and the facts that fill it
@@ -18,8 +19,10 @@ jobs keep the hours.
       untold.py      what could not be worded waits, and hinders nobody
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
-                     registry), access (PIN and lock), memory (Redis, sealed); for its authors longest (what each
-                     screen costs at most) and picture (the tree as an SVG)
+                     registry), access (PIN and lock), memory (Redis, sealed), ear (a screen as it is heard);
+                     for its authors longest (what each screen costs at most) and picture (the tree as an SVG)
+      studio.py      all that a call can say, in five slots, as takes for a speaker; recordings.py their files, and
+                     what a provider plays of them; audio.py what a file is
       runtime.py     what one process holds; the only opener of connections
       importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
                      for the answers of partner bodies
@@ -55,7 +58,7 @@ The rooms of the registry:
 Import order, bottom to top (checked by import-linter):
 
     channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> untold -> proof
-    -> notices -> dialogue -> runtime -> importing, deadlines -> web -> app | jobs
+    -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
 

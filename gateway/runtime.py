@@ -21,8 +21,10 @@ from channels import SmsChannel, open_sms
 from channels.base import BadCallback
 from channels.letter.tray import Tray
 from gateway.db import Database
+from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Memory
 from gateway.notices import Teller
+from gateway.recordings import Recordings
 from gateway.registry.clock import day_of
 from gateway.registry.formula import BadFormula, Formula
 from gateway.registry.intake import Intake
@@ -91,6 +93,12 @@ class Runtime:
     def memory(self) -> Memory:
         """USSD sessions."""
         return Memory(self.redis, self.vault)
+
+    @cached_property
+    def recordings(self) -> Recordings:
+        """What is heard in a telephone call."""
+        return Recordings(self.settings.recordings, self.words, HOUSEHOLD, self.settings.public_url,
+                          synthesized=self.settings.synthesized)
 
     @cached_property
     def tray(self) -> Tray:

@@ -80,6 +80,8 @@ class Settings:
     number_wait_hours: int
     review_answer_days: int
     var: Path
+    recordings: Path
+    synthesized: bool
     lease_s: int
     reconcile_after_s: int
     unknown_for_s: int
@@ -120,6 +122,8 @@ class Settings:
             number_wait_hours=read.seconds("NUMBER_WAIT_HOURS", 72),
             review_answer_days=read.seconds("REVIEW_ANSWER_DAYS", 30),
             var=Path(read.text("VAR_DIR", "var")),
+            recordings=Path(read.text("RECORDINGS_DIR", str(Path(read.text("VAR_DIR", "var")) / "recordings"))),
+            synthesized=read.pattern("SYNTHESIZED_SPEECH", r"yes|no", "yes or no", "no") == "yes",
             lease_s=read.seconds("LEASE_S", 60),
             reconcile_after_s=read.seconds("RECONCILE_AFTER_S", 120),
             unknown_for_s=read.seconds("UNKNOWN_FOR_S", 900),

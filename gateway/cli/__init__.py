@@ -22,6 +22,7 @@ from gateway.cli import (
     dialogues,
     figures,
     programmes,
+    recordings,
     registrations,
     rescore,
     reviews,
@@ -236,6 +237,7 @@ def _term(written: str) -> tuple[str, Decimal]:
         raise click.UsageError(f"{name}: write a term as NAME=VALUE, for instance U19=4") from None
 
 
-for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues):
+for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
+             recordings):
     for command in room.commands:
         main.add_command(command)
