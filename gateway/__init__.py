@@ -22,7 +22,7 @@ jobs keep the hours.
                      registry), access (PIN and lock), memory (Redis, sealed), ear (a screen as it is heard);
                      for its authors longest (what each screen costs at most) and picture (the tree as an SVG)
       studio.py      all that a call can say, in five slots, as takes for a speaker; recordings.py their files, and
-                     what a provider plays of them; audio.py what a file is
+                     what a provider plays of them; audio.py what a file is; synthesizer.py speech to try it out
       runtime.py     what one process holds; the only opener of connections
       importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
                      for the answers of partner bodies

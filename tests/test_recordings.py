@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
+import wave
 from datetime import date
 from hashlib import sha256
 
@@ -15,6 +18,7 @@ from gateway.dialogue.household import HOUSEHOLD
 from gateway.recordings import Recordings
 from gateway.spoken import Day, Digits, Pause, Phrase
 from gateway.studio import SLOTS, Take, takes
+from gateway.synthesizer import NoSynthesizer, Synthesizer
 from gateway.words import Words
 from tests.conftest import open_house
 from tests.test_audio import LOW, wav
@@ -249,3 +253,44 @@ def test_the_manifest_is_json(here, tmp_path):
     record(here, "tarifit", Digits("7"))
     stands = json.loads(run("manifest", "tarifit", "--folder", str(tmp_path)).stdout)
     assert ([listed["text"] for listed in stands["recorded"]], stands["speakable"]) == (["7"], False)
+
+
+# The synthesizer
+
+
+def loudness(file) -> tuple[float, float]:
+    """The root mean square of its samples, of 32768, and its seconds."""
+    with wave.open(str(file)) as read:
+        assert (read.getnchannels(), read.getsampwidth()) == (1, 2)
+        samples = struct.unpack(f"<{read.getnframes()}h", read.readframes(read.getnframes()))
+        return math.sqrt(sum(sample * sample for sample in samples) / len(samples)), len(samples) / read.getframerate()
+
+
+@pytest.mark.parametrize("slot", ["ar-MA", "fr-MA"])
+def test_what_is_synthesized_can_be_heard(words, here, tmp_path, slot):
+    done = run("synthesize", slot, "--folder", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    stands = here.manifest(slot)
+    assert len(stands["synthesized"]) == len(here.needed(slot))
+    assert (stands["recorded"], stands["bad"], stands["stale"]) == ([], [], [])
+    for file in sorted(here.synthesized(slot).iterdir()):
+        loud, seconds = loudness(file)
+        assert loud > 300, file.name
+        assert 0.15 < seconds < 12, file.name
+    longest = max(stands["synthesized"], key=lambda listed: len(listed["text"]))
+    shortest = min(stands["synthesized"], key=lambda listed: len(listed["text"]))
+    assert longest["seconds"] > 3 * shortest["seconds"]
+    trying = Recordings(tmp_path, words, HOUSEHOLD, URL, synthesized=True)
+    assert all(piece.recording for piece in trying.pieces([Digits("9,7"), Day(date(2027, 1, 20))], slot))
+
+
+def test_a_recorded_phrase_is_not_synthesized(here, tmp_path):
+    record(here, "fr-MA", *here.needed("fr-MA").values())
+    assert run("synthesize", "fr-MA", "--folder", str(tmp_path)).stdout.endswith(": 0 files\n")
+
+
+def test_amazigh_needs_a_speaker(tmp_path):
+    done = run("synthesize", "tashelhit", "--folder", str(tmp_path))
+    assert (done.exit_code, "needs a speaker" in done.stderr) == (1, True)
+    with pytest.raises(NoSynthesizer):
+        Synthesizer().wav("azul", "tashelhit")

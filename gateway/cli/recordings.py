@@ -1,4 +1,4 @@
-"""Commands on recordings: what a speaker must still say, and what is there."""
+"""Commands on recordings: what a speaker must still say, what is there, and speech made here to try it out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gateway.cli.opening import settings
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.recordings import Recordings
 from gateway.studio import SLOTS, script
+from gateway.synthesizer import NoSynthesizer, Synthesizer
 from gateway.words import TEMPLATES, Words
 
 ROW = "{:10} {:>4} needed  {:>4} recorded  {:>4} missing  {:>4} stale  {:>4} bad  {:>4} synthesized  {}"
@@ -22,7 +23,7 @@ a_folder = click.option("--folder", type=click.Path(file_okay=False, path_type=P
 
 @click.group()
 def recordings() -> None:
-    """What is heard in a call: the script for a speaker, and the files."""
+    """What is heard in a call: the script for a speaker, the files, and speech made on this machine."""
 
 
 @recordings.command(name="list")
@@ -62,6 +63,25 @@ def script_(slot: str, missing: bool, out: Path | None, folder: Path | None) -> 
 def manifest(slot: str, folder: Path | None) -> None:
     """Tell as JSON what is there, with digest and length, and what is missing, stale or bad."""
     click.echo(json.dumps(_opened(folder).manifest(slot), ensure_ascii=False, indent=1))
+
+
+@recordings.command()
+@a_slot
+@a_folder
+def synthesize(slot: str, folder: Path | None) -> None:
+    """Make by a synthesizer what nobody has recorded, in a folder apart; heard where SYNTHESIZED_SPEECH is yes."""
+    here = _opened(folder)
+    target = here.synthesized(slot)
+    missing = here.missing(slot)
+    try:
+        synthesizer = Synthesizer()
+        for take in missing:
+            spoken = synthesizer.wav(take.text, slot)
+            target.mkdir(parents=True, exist_ok=True)
+            (target / f"{take.stem}.wav").write_bytes(spoken)
+    except NoSynthesizer as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{target}: {len(missing)} files")
 
 
 def _opened(folder: Path | None) -> Recordings:
