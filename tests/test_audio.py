@@ -46,7 +46,8 @@ def test_a_sound_lasts_as_long_as_its_frames(file, name, data, seconds):
     ("a.mp3", b"ID3", "no MP3"), ("a.mp3", b"\xff\xfb\xf0\xc0" * 99, "no MP3"),
     ("a.mp3", LOW * 9 + LOW[:70], "broken off"),
     ("a.mp3", LOW * 9 + b"<html>", "broken off"), ("a.wav", wav(1)[:-100], "ends before"),
-    ("a.wav", wav(0), "no sound"), ("a.wav", wav(60.5), "is the most"), ("a.mp3", LOW * 1700, "is the most"), ("a.ogg", b"OggS", "neither"),
+    ("a.wav", wav(0), "no sound"), ("a.wav", wav(60.5), "is the most"), ("a.mp3", LOW * 1700, "is the most"),
+    ("a.ogg", b"OggS", "neither"),
     ("a.wav", wav(1).replace(b"\x01\x00\x01\x00", b"\x07\x00\x01\x00", 1), "no WAV of PCM")])
 def test_what_cannot_be_played_is_refused_with_a_reason(file, name, data, reason):
     with pytest.raises(NotASound, match=reason):

@@ -53,6 +53,7 @@ MALFORMED = [
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
     ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),
+    ("SYNTHESIZED_SPEECH", "maybe"),
     ("REVIEW_ANSWER_DAYS", "0"), ("REVIEW_ANSWER_DAYS", "a month"),
 ]
 
@@ -71,6 +72,13 @@ def test_a_whole_environment_is_read():
     assert settings.quiet_hours == QuietHours(20, 9)
     assert settings.review_answer_days == 30
     assert (settings.lease_s, settings.reconcile_after_s, settings.unknown_for_s) == (60, 120, 900)
+
+
+def test_recordings_lie_with_the_rest_unless_they_are_put_elsewhere():
+    here = Settings.from_env({**GOOD, "VAR_DIR": "/srv/var"})
+    assert (here.recordings, here.synthesized) == (Path("/srv/var/recordings"), False)
+    there = Settings.from_env({**GOOD, "RECORDINGS_DIR": "/srv/voices", "SYNTHESIZED_SPEECH": "yes"})
+    assert (there.recordings, there.synthesized) == (Path("/srv/voices"), True)
 
 
 @pytest.mark.parametrize("nothing", ["absent", "empty", "blank"])
