@@ -130,7 +130,8 @@ def pages(
 
     No page has more than `at_once` options, where that is given; all but the last have as many as fit.
 
-    Pages break between options and between the body's lines; a line longer than a page breaks between words, and a word longer than that where the page ends.
+    Pages break between options and between the body's lines; a line longer than a page breaks between words, and a word
+    longer than that where the page ends.
     Each page ends with `foot`; each but the last has `more` before it. Raises `DoesNotFit`.
     """
     at_once = at_once or len(options)

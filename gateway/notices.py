@@ -19,6 +19,7 @@ from jinja2 import TemplateError
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
+from channels.text import fold
 from gateway import outbox, proof, reasons, untold
 from gateway.outbox import Draft, Settlement
 from gateway.registry import audit, number_change, registration
@@ -40,6 +41,8 @@ Failed = dict[Telling, Exception]
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
+# What a conversation says next is a message under this name; no document words it.
+ANSWER = "answer"
 # Where a theft may be under way, no new PIN goes out with the warning.
 WITHOUT_PIN = ("number_change_asked",)
 
@@ -134,6 +137,12 @@ class Teller:
         body = self.words.notice(notice, "sms", locale, reference=reference, service_code=self.service_code, **facts)
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
                                                 self.words.about(notice).policy)], now)
+
+    def answer(self, session: Session, body: str, locale: str, msisdn: str, subject: str, now: datetime) -> None:
+        """Send back what a conversation says next, in its own words."""
+        locale = locale if locale in LOCALES else LOCALES[0]
+        outbox.post(session, self.vault, [Draft(None, ANSWER, subject, "sms", locale, outbox.new_reference(), msisdn,
+                                                fold(body).text, "at_most_once")], now)
 
     @property
     def by_day(self) -> tuple[str, ...]:

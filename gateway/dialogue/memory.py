@@ -1,4 +1,4 @@
-"""Memory: what a conversation has come to, in Redis, sealed; and for half an hour, where a telephone's last one broke off.
+"""Memory: what a conversation has come to, in Redis, sealed; and where a telephone's last one broke off.
 
 What was typed is not kept, only its length and fingerprint: enough to tell the next input from a repeated or
 rewritten callback, and no PIN lies anywhere. Where it broke off is a way through the menus, and no answer.

@@ -74,11 +74,16 @@ def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position,
 
 
 def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
-               way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False) -> Position:
-    """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut."""
+               way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False,
+               locale: str | None = None) -> Position:
+    """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut.
+
+    A telephone that has chosen no language is asked for it, unless it is told by `locale`.
+    """
     with runtime.database.write() as session:
         here = call(session)
-        locale, chosen_here = language(here)
+        chosen, chosen_here = language(here)
+        locale = chosen or locale
         if dialled and inputs and not chosen_here and inputs[0] in (*HOUSEHOLD.shortcuts, *HOUSEHOLD.retired):
             shortcut, inputs = inputs[0], inputs[1:]
         elif dialled and inputs[:1] == [GO_ON] and locale:

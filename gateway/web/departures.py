@@ -1,4 +1,4 @@
-"""Departures: which screens were shown, and at which callers left. Figures only: no number, and nothing that was typed."""
+"""Departures: which screens were shown, and at which callers left. Figures only: no number, nothing typed."""
 
 from __future__ import annotations
 

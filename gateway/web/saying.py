@@ -6,7 +6,7 @@ from channels.base import Piece, Prompt
 from gateway.dialogue.ear import Aloud, Line, hear, spoken_in
 from gateway.dialogue.engine import AT_ONCE, Position
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.states import DIGITS, WORDS, Question, options
+from gateway.dialogue.states import DIGITS, WORDS, Question
 from gateway.runtime import Runtime
 from gateway.studio import SLOTS
 

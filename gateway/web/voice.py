@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from channels.base import BadCallback, Heard, Prompt, Telephony
+from channels.base import BadCallback, Heard, Prompt, Screen, Telephony
 from gateway import calling
+from gateway.dialogue.engine import Position
 from gateway.dialogue.memory import Busy
 from gateway.registry import voice_message
 from gateway.runtime import Runtime
@@ -24,8 +25,6 @@ from gateway.web import saying
 from gateway.web.conversation import begin_with, call_of, go_on
 from gateway.web.departures import shown
 from gateway.web.doors import callback, check_token
-from gateway.dialogue.engine import Position
-from channels.base import Screen
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ MORE = {"*": "98"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call stands, as its address says it. `prompts` were said before; `silences` of them in a row unanswered."""
+    """Where a call stands, as its address says it: so many prompts were said, the last `silences` not answered."""
 
     prompts: int
     silences: int
