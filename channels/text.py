@@ -123,6 +123,11 @@ def digits(typed: str) -> str:
     return "".join(kept).translate(DIGITS).rstrip("#")
 
 
+def in_gsm7(text: str) -> str:
+    """The text for a screen that shows no other letters; what none of them can stand for is a question mark."""
+    return "".join(char if char in GSM7 else "?" for char in fold(text).text)
+
+
 def pages(
     body: str, options: Sequence[str], foot: Sequence[str], more: str, budget: Budget = USSD, at_once: int = 0
 ) -> list[str]:

@@ -132,6 +132,7 @@ HOUSEHOLD = Dialogue(
                 Option("1", "ar-MA", "language.keep"),
                 Option("2", "fr-MA", "language.keep"),
                 Option("3", "zgh-MA", "language.keep"),
+                Option("4", "ar-Latn-MA", "language.keep"),
             ),
         ),
         "language.keep": Do("choose_language", takes=("language",), outcomes={"ok": "home"}),

@@ -38,12 +38,13 @@ def converse(runtime: Runtime, turn: Turn) -> tuple[Screen, Position]:
         new = _since(runtime, key, before, turn, now)
         if new.kind == "duplicate" and before is not None:
             return before.screen, Position.from_json(before.position)
+        budget = _budget(runtime, turn)
         if new.kind == "input" and before is not None and not before.screen.final:
             position = go_on(runtime, call_of(runtime, CHANNEL, key, turn.msisdn),
-                             Position.from_json(before.position), _parts(*new.inputs))
+                             Position.from_json(before.position), _parts(*new.inputs), latin=not budget.ucs2)
         else:
-            position = _begin(runtime, turn, key, fresh=new.kind == "first")
-        shown = screen(HOUSEHOLD, position, runtime.words, _budget(runtime, turn))
+            position = _begin(runtime, turn, key, fresh=new.kind == "first", latin=not budget.ucs2)
+        shown = screen(HOUSEHOLD, position, runtime.words, budget)
         memory.remember(key, _told(turn), position.to_json(), shown, now)
         memory.leave(turn.msisdn, () if shown.final else position.way)
         return shown, position
@@ -62,9 +63,10 @@ def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[
 
 
 def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position, inputs: Sequence[str], *,
-          in_writing: bool = False) -> Position:
+          in_writing: bool = False, latin: bool = False) -> Position:
     """From where the conversation stands, by what was typed since. A screen that asks for nothing opens no database."""
-    caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing)
+    caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing,
+                    latin=latin)
     step = Step(position)
     with runtime.database.write() as session:
         act = perform(call(session))
@@ -75,7 +77,7 @@ def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position,
 
 def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
                way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False,
-               locale: str | None = None) -> Position:
+               latin: bool = False, locale: str | None = None) -> Position:
     """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut.
 
     A telephone that has chosen no language is asked for it, unless it is told by `locale`.
@@ -89,16 +91,17 @@ def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequen
         elif dialled and inputs[:1] == [GO_ON] and locale:
             # A call that broke off was gone on with, and where it led to is forgotten.
             inputs = []
-        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing)
+        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing, latin)
         return replay(HOUSEHOLD, inputs, caller, perform(here), shortcut).position
 
 
-def _begin(runtime: Runtime, turn: Turn, key: str, *, fresh: bool) -> Position:
+def _begin(runtime: Runtime, turn: Turn, key: str, *, fresh: bool, latin: bool) -> Position:
     """A new session, one that Redis forgot, or one whose history the network rewrote."""
     dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
     inputs = [*dialled, *_parts(turn.text)]
     way = runtime.memory.left(turn.msisdn) if fresh and not inputs else ()
-    return begin_with(runtime, call_of(runtime, CHANNEL, key, turn.msisdn), inputs, way=way, dialled=True)
+    return begin_with(runtime, call_of(runtime, CHANNEL, key, turn.msisdn), inputs, way=way, dialled=True,
+                      latin=latin)
 
 
 def _since(runtime: Runtime, key: str, before: Remembered | None, turn: Turn, now: datetime) -> Typed:
