@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 FORMAT = 1
 NONCE = 12
 # Six digits are a million guesses: the pepper and the lock-out protect them, not the cost of the hash.
-PIN_HASHER = PasswordHasher(time_cost=1, memory_cost=7 * 1024, parallelism=1)
+PIN_HASHER = PasswordHasher(time_cost=1, memory_cost=4 * 1024, parallelism=1)
 
 
 class CannotOpen(Exception):
@@ -70,25 +69,26 @@ class Vault:
         return [self._blind(key, value, column) for key in self._index_keys.values()]
 
     def hash_pin(self, pin: str, household: UUID) -> str:
-        """`key number$argon2id hash`."""
-        return f"{self._primary}${PIN_HASHER.hash(self._peppered(self._primary, pin, household))}"
+        """`key number$argon2id hash`. The same PIN of the same household gives the same: its salt is the household's."""
+        return self._hashed(self._primary, pin, household)
 
-    def proves_pin(self, stored: str, pin: str, household: UUID) -> bool:
-        """Whether `pin` is the one that `stored` was made of."""
-        number, _, hashed = stored.partition("$")
-        if not number.isdigit() or int(number) not in self._peppers:
-            return False
-        try:
-            return PIN_HASHER.verify(hashed, self._peppered(int(number), pin, household))
-        except (VerificationError, InvalidHashError):
-            return False
+    def proves_pin(self, stored: Sequence[str], pin: str, household: UUID) -> list[bool]:
+        """For each that is stored of this household, whether `pin` is the one that it was made of.
+
+        One hash is computed, be nothing stored or several; while keys are being changed, one for each key.
+        """
+        numbers = {one.partition("$")[0] for one in stored} & {str(number) for number in self._peppers}
+        hashed = {number: self._hashed(int(number), pin, household) for number in numbers or {str(self._primary)}}
+        return [hmac.compare_digest(one.encode(), hashed.get(one.partition("$")[0], "").encode()) for one in stored]
+
+    def _hashed(self, number: int, pin: str, household: UUID) -> str:
+        salt = self._blind(self._index_keys[number], str(household), "pin.salt")[:16]
+        peppered = hmac.digest(self._peppers[number], household.bytes + pin.encode(), hashlib.sha256)
+        return f"{number}${PIN_HASHER.hash(peppered, salt=salt)}"
 
     @staticmethod
     def _blind(key: bytes, value: str, column: str) -> bytes:
         return hmac.digest(key, column.encode() + b"\x00" + value.encode(), hashlib.sha256)
-
-    def _peppered(self, number: int, pin: str, household: UUID) -> bytes:
-        return hmac.digest(self._peppers[number], household.bytes + pin.encode(), hashlib.sha256)
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

@@ -136,7 +136,8 @@ def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Hous
     opened = next((household for household in free if household.id in proven), None)
     if opened:
         # Of several households on one number, only the one that was proven: the others may be guessed at.
-        _forget(session, [caller, subjects[opened.id]])
+        if any(locks[subject].failures or locks[subject].locked_until for subject in (caller, subjects[opened.id])):
+            _forget(session, [caller, subjects[opened.id]])
         return opened
     tried = _subject(vault, f"{conversation}/{pin}")
     if session.get(Lock, tried):
@@ -158,8 +159,8 @@ def _held(session: Session, subjects: list[UUID]) -> dict[UUID, Lock]:
 
 
 def _proven(session: Session, vault: Vault, candidates: list[Household], pin: str) -> set[UUID]:
-    """The households that this PIN belongs to. A household has two hashes at most; as many are computed where
-    there is none, so that the time it takes does not tell a stranger's number from another."""
+    """The households that this PIN belongs to. As much is computed for a number that nobody has: the time it takes
+    does not tell a stranger's number from another."""
     ids = [household.id for household in candidates]
     credentials = {credential.id: credential for credential in session.scalars(
         sa.select(Credential).where(Credential.id.in_(ids)))}
@@ -168,18 +169,11 @@ def _proven(session: Session, vault: Vault, candidates: list[Household], pin: st
 
 
 def _proves(vault: Vault, household_id: UUID, credential: Credential | None, pin: str) -> bool:
-    first = _opens(vault, household_id, credential.pin_hash if credential else None, pin)
-    second = _opens(vault, household_id, credential.next_hash if credential else None, pin)
-    if credential and second and credential.next_hash:
-        credential.pin_hash, credential.next_hash = credential.next_hash, None
-    return first or second
-
-
-def _opens(vault: Vault, household_id: UUID, stored: str | None, pin: str) -> bool:
-    if stored is None:
-        vault.hash_pin(pin, household_id)
-        return False
-    return vault.proves_pin(stored, pin, household_id)
+    stored = [one for one in (credential.pin_hash, credential.next_hash) if one] if credential else []
+    proven = vault.proves_pin(stored, pin, household_id)
+    if credential and len(proven) > 1 and proven[1]:
+        credential.pin_hash, credential.next_hash = stored[1], None
+    return any(proven)
 
 
 def _forget(session: Session, subjects: list[UUID]) -> None:

@@ -178,6 +178,13 @@ class PendingEvent(Base):
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+# Asked on every call: made once, since making a statement costs more than the database's answer to it.
+_THIS, _FORMER = aliased(IndexScore), aliased(IndexScore)
+TOLD = sa.select(Notification).where(Notification.score_id == sa.bindparam("score_id"))
+ALIKE_BEFORE = sa.select(_FORMER.id).join(_THIS, _THIS.predecessor_id == _FORMER.id).where(
+    _THIS.id == sa.bindparam("score_id"), _THIS.displayed == _FORMER.displayed, _THIS.cause != "yearly_verification")
+
+
 def hold(session: Session, *, alone: bool = False) -> None:
     """Until the transaction ends no whole-registry run moves a score; with `alone`, which is that run, nobody does.
 
@@ -216,12 +223,10 @@ def notified(session: Session, score_id: UUID) -> Notification | None:
 
     A score that is displayed as the one before it was told with that one: there was nothing to tell anew.
     """
-    found = session.scalar(sa.select(Notification).where(Notification.score_id == score_id))
+    found = session.scalar(TOLD, {"score_id": score_id})
     if found is not None:
         return found
-    this, former = aliased(IndexScore), aliased(IndexScore)
-    alike = session.scalar(sa.select(former.id).join(this, this.predecessor_id == former.id).where(
-        this.id == score_id, this.displayed == former.displayed, this.cause != "yearly_verification"))
+    alike = session.scalar(ALIKE_BEFORE, {"score_id": score_id})
     return notified(session, alike) if alike else None
 
 

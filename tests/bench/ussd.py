@@ -95,7 +95,7 @@ def _hashing_ms(runtime: Runtime) -> float:
 
     def prove() -> None:
         for _ in range(20):
-            runtime.vault.proves_pin(hashed, pin, household)
+            runtime.vault.proves_pin([hashed], pin, household)
             runtime.vault.hash_pin(pin, household)
 
     return 1000 / per_second(20, prove)

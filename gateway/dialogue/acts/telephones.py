@@ -72,7 +72,7 @@ def choose_pin(call: Call, effect: Effect) -> Outcome:
 def change_pin(call: Call, effect: Effect) -> Outcome:
     """Typed twice alike, it opens the household from now on, and the one before no more."""
     household_id, chosen = UUID(effect.proof), str(effect.given["new_pin"])
-    if not call.vault.proves_pin(chosen, effect.typed, household_id):
+    if not any(call.vault.proves_pin([chosen], effect.typed, household_id)):
         return Outcome("different")
     if number_change.frozen(call.session, household_id, call.now):
         return Outcome("wait")
