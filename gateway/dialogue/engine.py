@@ -133,7 +133,7 @@ def begin(dialogue: Dialogue, caller: Caller, shortcut: str = "") -> Step:
     """
     step = _home(dialogue, Position(dialogue.start, caller.locale, shortcut=shortcut), caller)
     if caller.way and not shortcut and step.position.state == dialogue.start:
-        return Step(replace(step.position, state=dialogue.again))
+        return Step(replace(step.position, state=dialogue.again, way=caller.way))
     return step
 
 
@@ -141,11 +141,12 @@ def play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) -> 
     """One input. Whatever was typed, there is a next screen."""
     step = _play(dialogue, position, typed, caller)
     after = step.position
-    if after.way or after.acted or after.state == dialogue.start or after.mistakes:
+    # Home is the beginning of another way; a mistake is no step on it; and one that is gone again is known.
+    if after.state in (dialogue.start, dialogue.lost) or after.mistakes or position.state == dialogue.again:
         return step
     asked = step.effect or isinstance(dialogue.states[position.state], Question)
     if position.acted or asked or len(position.way) == LONGEST_WAY:
-        return replace(step, position=replace(after, way=position.way, acted=True))
+        return replace(step, position=replace(after, acted=True))
     return replace(step, position=replace(after, way=(*position.way, digits(typed))))
 
 
@@ -322,7 +323,8 @@ def _home(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
     if not position.locale:
         return Step(replace(home, shortcut=position.shortcut))
     if position.shortcut in dialogue.shortcuts:
-        return _enter(dialogue, home, dialogue.shortcuts[position.shortcut], caller)
+        # No keys of the menus lead from home to where it does: such a call is not gone on with, but dialled again.
+        return _enter(dialogue, replace(home, acted=True), dialogue.shortcuts[position.shortcut], caller)
     return Step(home)
 
 
@@ -356,7 +358,7 @@ def _enter(dialogue: Dialogue, position: Position, target: str, caller: Caller, 
 def _return(dialogue: Dialogue, position: Position, caller: Caller) -> Step:
     """The way of the call before, gone again from home. No key on it asked for anything to be done."""
     step = _home(dialogue, position, caller)
-    for key in caller.way:
+    for key in position.way:
         onward = play(dialogue, step.position, key, caller)
         if onward.effect or onward.position.mistakes:
             break

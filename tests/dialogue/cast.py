@@ -7,21 +7,27 @@ from typing import Any
 
 from gateway.dialogue.engine import Caller, Effect, Outcome
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.longest import LONGEST
+from gateway.dialogue.longest import LONGEST, agreeable
+from gateway.words import Words
 
 CODE = "*580#"
 PIN = "424242"
 CALL = {"service_code": CODE}
+WORDS = Words()
+AGREEABLE = agreeable(WORDS, "fr-MA")
+LINES = ["Dossier 2026: 1234,56"] * 3
 
-def somebody(locale: str | None = "ar-MA") -> Caller:
+
+def somebody(locale: str | None = "fr-MA", way: tuple[str, ...] = (), *, in_writing: bool = False) -> Caller:
     """A caller who dialled the code; `None` has not chosen a language yet."""
-    return Caller(locale, CALL)
+    return Caller(locale, CALL, way, in_writing)
 
 
 def outcome(effect: str, name: str, **facts: Any) -> Outcome:
     """An outcome with all the facts that are promised for it, the longest where none are given."""
     promised = HOUSEHOLD.effects[effect][name]
-    return Outcome(name, {fact: facts.get(fact, LONGEST[fact]) for fact in promised})
+    return Outcome(name, {fact: facts[fact] if fact in facts else {**LONGEST, "lines": LINES}[fact]
+                          for fact in promised})
 
 
 class Performer:
@@ -29,12 +35,17 @@ class Performer:
 
     def __init__(self, decide: Callable[[Effect], Outcome]) -> None:
         self.decide = decide
-        self.acted: list[tuple[str, str]] = []
-        self._done: dict[tuple[str, str], Outcome] = {}
+        self.acted: list[Effect] = []
+        self._done: dict[str, Outcome] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The effects, in the order of their being done."""
+        return [effect.name for effect in self.acted]
 
     def __call__(self, effect: Effect) -> Outcome:
-        key = (effect.name, effect.argument)
+        key = f"{effect.name}/{effect.typed}/{sorted(effect.given.items())}"
         if key not in self._done:
             self._done[key] = self.decide(effect)
-            self.acted.append(key)
+            self.acted.append(effect)
         return self._done[key]
