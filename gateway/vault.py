@@ -79,7 +79,8 @@ class Vault:
         """
         numbers = {one.partition("$")[0] for one in stored} & {str(number) for number in self._peppers}
         hashed = {number: self._hashed(int(number), pin, household) for number in numbers or {str(self._primary)}}
-        return [hmac.compare_digest(one.encode(), hashed.get(one.partition("$")[0], "").encode()) for one in stored]
+        return [number in hashed and hmac.compare_digest(one.encode(), hashed[number].encode())
+                for one in stored for number in (one.partition("$")[0],)]
 
     def _hashed(self, number: int, pin: str, household: UUID) -> str:
         salt = self._blind(self._index_keys[number], str(household), "pin.salt")[:16]
