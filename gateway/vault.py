@@ -69,7 +69,7 @@ class Vault:
         return [self._blind(key, value, column) for key in self._index_keys.values()]
 
     def hash_pin(self, pin: str, household: UUID) -> str:
-        """`key number$argon2id hash`. The same PIN of the same household gives the same: its salt is the household's."""
+        """`key number$argon2id hash`. A household has one salt, so its PIN gives the same each time."""
         return self._hashed(self._primary, pin, household)
 
     def proves_pin(self, stored: Sequence[str], pin: str, household: UUID) -> list[bool]:

@@ -14,30 +14,29 @@ from channels.ussd.africastalking import Typed, typed
 from gateway.dialogue.acts import perform
 from gateway.dialogue.acts.call import Call
 from gateway.dialogue.acts.telephones import language
-from gateway.dialogue.engine import Caller, Position, Step, play, replay, screen, settle
+from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Remembered
 from gateway.dialogue.states import GO_ON
 from gateway.runtime import Runtime
-from gateway.web import limits
+from gateway.web import departures, limits
 
 LOOK_UPS_A_DAY = 20
 CHANNEL = "ussd"
 
 
-def converse(runtime: Runtime, turn: Turn) -> tuple[Screen, Position]:
-    """The screen for this turn, and where it stands. A callback that comes again gets the same one, and nothing is
-    done twice.
+def converse(runtime: Runtime, turn: Turn) -> Screen:
+    """The screen for this turn. A callback that comes again gets the same one, and nothing is done twice.
 
     Raises `Busy` when another turn of this session is still being answered.
     """
     memory, now = runtime.memory, runtime.clock()
     key = memory.key(turn.provider, turn.session_id, turn.msisdn)
-    with memory.turn(key):
-        before = memory.recall(key)
+    with memory.turn(key) as kept:
+        before = kept.before
         new = _since(runtime, key, before, turn, now)
         if new.kind == "duplicate" and before is not None:
-            return before.screen, Position.from_json(before.position)
+            return before.screen
         budget = _budget(runtime, turn)
         if new.kind == "input" and before is not None and not before.screen.final:
             position = go_on(runtime, call_of(runtime, CHANNEL, key, turn.msisdn),
@@ -45,9 +44,10 @@ def converse(runtime: Runtime, turn: Turn) -> tuple[Screen, Position]:
         else:
             position = _begin(runtime, turn, key, fresh=new.kind == "first", latin=not budget.ucs2)
         shown = screen(HOUSEHOLD, position, runtime.words, budget)
-        memory.remember(key, _told(turn), position.to_json(), shown, now)
-        memory.leave(turn.msisdn, () if shown.final else position.way)
-        return shown, position
+        kept.remember(_told(turn), position.to_json(), shown, now)
+        kept.leave(turn.msisdn, () if shown.final else position.way)
+        departures.shown(kept, CHANNEL, position, turn.network, final=shown.final)
+        return shown
 
 
 def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[Session], Call]:
@@ -67,12 +67,13 @@ def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position,
     """From where the conversation stands, by what was typed since. A screen that asks for nothing opens no database."""
     caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing,
                     latin=latin)
-    step = Step(position)
-    with runtime.database.write() as session:
-        act = perform(call(session))
-        for one in inputs:
-            step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, one, caller), caller, act)
-    return step.position
+    for one in inputs:
+        step = play(HOUSEHOLD, position, one, caller)
+        if step.effect:
+            with runtime.database.write() as session:
+                step = settle(HOUSEHOLD, step, caller, perform(call(session)))
+        position = step.position
+    return position
 
 
 def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
@@ -91,7 +92,8 @@ def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequen
         elif dialled and inputs[:1] == [GO_ON] and locale:
             # A call that broke off was gone on with, and where it led to is forgotten.
             inputs = []
-        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing, latin)
+        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing,
+                        latin)
         return replay(HOUSEHOLD, inputs, caller, perform(here), shortcut).position
 
 

@@ -87,8 +87,8 @@ def _converse(runtime: Runtime, inbound: Inbound, subject: str, said: str, local
     memory, now = runtime.memory, runtime.clock()
     key = memory.key(CHANNEL, "conversation", inbound.msisdn)
     try:
-        with memory.turn(key):
-            before = memory.recall(key)
+        with memory.turn(key) as kept:
+            before = kept.before
             stood = Position.from_json(before.position) if before else None
             position = _next(runtime, inbound, key, stood, said, locale)
             if position is None:
@@ -96,15 +96,14 @@ def _converse(runtime: Runtime, inbound: Inbound, subject: str, said: str, local
                 return
             told = screen(HOUSEHOLD, position, runtime.words, THREE_PARTS)
             _text(runtime, inbound, subject, position.locale or locale, told)
+            shown(kept, CHANNEL, position, "", final=told.final)
             if told.final:
-                memory.forget(key)
+                kept.forget()
             else:
-                memory.remember(key, subject, position.to_json(), told, now, lives_s=LIVES_S)
+                kept.remember(subject, position.to_json(), told, now, lives_s=LIVES_S)
     except Busy:
         # Two texts at once: the second one is answered by what to do.
         _text(runtime, inbound, subject, locale, None)
-        return
-    shown(runtime, CHANNEL, position, "", final=told.final)
 
 
 def _next(runtime: Runtime, inbound: Inbound, key: str, before: Position | None, said: str,

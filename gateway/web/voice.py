@@ -95,8 +95,8 @@ def _turn(runtime: Runtime, provider: Telephony, heard: Heard, sealed: str, path
     key = memory.key(provider.name, heard.call_id, heard.msisdn)
     place = _opened(runtime, sealed, key)
     told = f"{place.prompts if place else 0}/{heard.keys}/{heard.recorded.url if heard.recorded else ''}"
-    with memory.turn(key):
-        before = memory.recall(key)
+    with memory.turn(key) as kept:
+        before = kept.before
         if before and memory.repeats(key, before, told, now, numbered=True):
             return before.screen.text
         silent = place is not None and not heard.keys and not heard.recorded
@@ -107,9 +107,9 @@ def _turn(runtime: Runtime, provider: Telephony, heard: Heard, sealed: str, path
             prompt = _unheard(runtime, heard, position)
         onward = Place(place.prompts + 1 if place else 1, silences, position.locale or "", position.way, position.acted)
         document, _ = provider.answer(prompt, f"{runtime.settings.public_url}{path}/{_sealed(runtime, onward, key)}")
-        memory.remember(key, told, position.to_json(), Screen(document, prompt.awaits == "nothing"), now,
-                        lives_s=LIVES_S)
-    shown(runtime, CHANNEL, position, "", final=prompt.awaits == "nothing")
+        final = prompt.awaits == "nothing"
+        kept.remember(told, position.to_json(), Screen(document, final), now, lives_s=LIVES_S)
+        shown(kept, CHANNEL, position, "", final=final)
     return document
 
 
