@@ -21,7 +21,8 @@ jobs keep the hours.
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed), ear (a screen as it is heard);
-                     for its authors longest (what each screen costs at most) and picture (the tree as an SVG)
+                     for its authors longest (what each screen costs at most) and picture (the tree as an SVG);
+                     for whom it is made so: docs/accessibility.md
       studio.py      all that a call can say, in five slots, as takes for a speaker; recordings.py their files, and
                      what a provider plays of them; audio.py what a file is; synthesizer.py speech to try it out
       runtime.py     what one process holds; the only opener of connections
