@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from channels.base import Piece, Prompt
 from gateway.dialogue.ear import Aloud, Line, hear, spoken_in
 from gateway.dialogue.engine import AT_ONCE, Position
@@ -58,8 +60,12 @@ def _only(runtime: Runtime, locale: str | None, name: str) -> Prompt:
 
 
 def _at_once(aloud: Aloud, page: int) -> tuple[tuple[Line, ...], bool]:
-    """The options of this page, and whether there are more. The text is said again with each: it is the question."""
-    chunks = [aloud.options[start:start + AT_ONCE] for start in range(0, len(aloud.options), AT_ONCE)] or [()]
+    """The options of this page, and whether there are more. The text is said again with each: it is the question.
+
+    Keys of one digit are never offered beside keys of two: each would have to be waited for.
+    """
+    alike = [tuple(lines) for _, lines in groupby(aloud.options, key=lambda line: len(line.key))]
+    chunks = [lines[start:start + AT_ONCE] for lines in alike for start in range(0, len(lines), AT_ONCE)] or [()]
     return chunks[page % len(chunks)], page % len(chunks) < len(chunks) - 1
 
 
