@@ -110,7 +110,7 @@ def _people(runtime: Runtime) -> People:
             .order_by(Contact.id).limit(PEOPLE)).all()
         issued = [IssuedPin.new(runtime.vault, contact.household_id) for contact in contacts]
         keep_pins(session, runtime.vault, issued, runtime.clock())
-    return [(runtime.vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id), ["1", one.pin, "98", "98"])
+    return [(runtime.vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id), ["2", one.pin, "98", "98"])
             for contact, one in zip(contacts, issued, strict=True)]
 
 
