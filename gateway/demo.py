@@ -184,12 +184,13 @@ class Tour:
 
     def _household_calls(self, locale: str, key: str) -> None:
         msisdn, household_id = self._somebody(locale)
-        self._dial(msisdn, [key, "5", "4", "1"], quiet=True)
+        self._dial(msisdn, [key, "8", "2", "2", "1"], quiet=True)
         paper.print_due(self.runtime)
         pin = pin_on_sheet(self.runtime.tray, self._letter_of(household_id))
-        shown = self._dial(msisdn, ["1", pin, "98", "98"])
-        self._dial(msisdn, ["2", pin, "1"], quiet=True)
-        self._dial(msisdn, ["3", "3", "1"], quiet=True)
+        shown = self._dial(msisdn, ["2", pin, "98", "98"])
+        # Who hung up in the middle of something is offered to go on with it: home first.
+        self._dial(msisdn, ["00", "4", pin, "9", "1"], quiet=True)
+        self._dial(msisdn, ["5", "1", "3", "1", "1"], quiet=True)
         self.console.print(Panel("\n---\n".join(shown), title=f"*580#  {locale}", width=76), soft_wrap=False)
 
     def _somebody(self, locale: str) -> tuple[str, UUID]:

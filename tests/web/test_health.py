@@ -70,10 +70,10 @@ def test_figures_parse_and_no_family_stands_twice(runtime):
     web = client(runtime)
     handset = Handset(web)
     handset.dial()
-    for typed in ("2", "3", "1", "1"):
+    for typed in ("2", "5", "1", "1", "1", "1"):
         handset.type(typed)
-    for status in ("Success", "Incomplete"):
-        web.post(f"{USSD}/ended", data={"sessionId": "x", "status": status})
+    handset.hang_up("Success", hopsCount="7", durationInMillis="41250", cost="KES 0.5")
+    handset.hang_up(phoneNumber="+212699999999")
     web.post(f"{USSD}x")
     for kind in ("Rejected", "Unknown"):
         runtime.count("send_errors", provider="twilio", kind=kind, code='a "code"\n of theirs\\')
@@ -84,9 +84,14 @@ def test_figures_parse_and_no_family_stands_twice(runtime):
     assert samples["mouachir_messages", "sms", "created"] == 3
     assert samples["mouachir_messages", "letter", "created"] == 1
     assert samples["mouachir_complaints",] == 1
-    assert samples["mouachir_ussd_turns_total", "false"] == 4
-    assert samples["mouachir_ussd_turns_total", "true"] == 1
-    assert samples["mouachir_ussd_ended_total", "Incomplete"] == 1
+    shown = {key: value for key, value in samples.items() if key[0] == "mouachir_screens_total"}
+    assert shown["mouachir_screens_total", "true", "fr-MA", "ussd", "60401", "complaint.done"] == 1
+    assert sum(shown.values()) == 7
+    assert samples["mouachir_sessions_left_total", "fr-MA", "ussd", "60401", "complaint.done", "Success"] == 1
+    assert samples["mouachir_sessions_left_total", "", "ussd", "60401", "", "Incomplete"] == 1
+    assert samples["mouachir_session_hops_total", "ussd"] == 7
+    assert samples["mouachir_session_seconds_total", "ussd"] == 41.25
+    assert samples["mouachir_session_cost_total", "KES", "ussd"] == 0.5
     assert samples["mouachir_callbacks_refused_total",] == 1
     assert samples["mouachir_send_errors_total", 'a "code"\n of theirs\\', "Rejected", "twilio"] == 1
 
@@ -95,14 +100,16 @@ def test_figures_parse_and_no_family_stands_twice(runtime):
 def test_figures_tell_of_no_person(runtime):
     register(runtime, a_row(language="fr-MA"))
     give_pin(runtime)
-    handset = Handset(client(runtime))
-    for typed in ("2", "1", PIN):
+    handset, said = Handset(client(runtime)), "Rien ne va plus"
+    for typed in (["2"], ["2", PIN], ["00", "5", "1", "6", "2", said], ["00", "7", "123456789"]):
         handset.dial()
-        handset.type(typed)
+        handset.type(*typed)
+        handset.hang_up(networkCode=PHONE, input=said)
+    handset.send(text="1", networkCode=said)
     _, text = figures(handset.web)
     message, = rows(runtime, Message)
-    assert not [word for word in (PHONE, PHONE[4:], PIN, TOKEN, CODE, message.token, message.reference, str(message.id))
-                if word in text]
+    assert not [word for word in (PHONE, PHONE[4:], PIN, TOKEN, CODE, said, message.token, message.reference,
+                                  str(message.id), handset.session_id) if word in text]
     assert not re.search(r"[0-9]{6}|[\u0600-\u06ff]", re.sub(r"HELP.*", "", text))
 
 
