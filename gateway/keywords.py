@@ -29,8 +29,9 @@ def meant(text: str) -> str:
     """A shortcut of the tree, `stop`, `start` or `help`; empty where it is none of ours."""
     said = _plain(IDENTIFIER.sub(" ", folded_digits(text)))
     known = _known()
-    if said in known:
-        return known[said]
+    whole = known.get(said) or known.get(said.replace(" ", ""))
+    if whole:
+        return whole
     near = [word for word, meaning in known.items() if meaning not in EXACT]
     # The whole, then each word of it: "je veux mon indice" asks for the index.
     for one in (said, *said.split()):

@@ -239,8 +239,8 @@ class _Reader:
             match = re.fullmatch(r"([0-9]{3,8}):([0-9]{3})/(0|[0-9]{2})", part.strip())
             if not match or match[1] in found or not (160 <= int(match[2]) <= 182 and (
                     match[3] == "0" or 70 <= int(match[3]) <= 80)):
-                self.problems.append(f"{name}: write network codes and sizes from 160/70 to 182/80, as 60400:182/80; or "
-                                     "60400:160/0 where a network shows no Arabic")
+                self.problems.append(f"{name}: write network codes and sizes from 160/70 to 182/80, as 60400:182/80, "
+                                     "or 60400:160/0 where a network shows no Arabic")
                 return {}
             found[match[1]] = (int(match[2]), int(match[3]))
         return found

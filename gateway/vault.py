@@ -42,13 +42,20 @@ class Vault:
 
     def seal(self, text: str, column: str, row: UUID | str) -> bytes:
         """Encrypt `text` for this column (`contact.msisdn`) of this row alone."""
-        nonce = os.urandom(NONCE)
-        header = bytes([FORMAT, self._primary])
-        sealed = self._ciphers[self._primary].encrypt(nonce, text.encode(), _bound(header, column, row))
-        return header + nonce + sealed
+        return self.seal_bytes(text.encode(), column, row)
 
     def open(self, sealed: bytes, column: str, row: UUID | str) -> str:
         """Raises `CannotOpen` when the key is gone, the bytes were changed, or the row is another."""
+        return self.open_bytes(sealed, column, row).decode()
+
+    def seal_bytes(self, content: bytes, column: str, row: UUID | str) -> bytes:
+        """The same for what is no text."""
+        nonce = os.urandom(NONCE)
+        header = bytes([FORMAT, self._primary])
+        return header + nonce + self._ciphers[self._primary].encrypt(nonce, content, _bound(header, column, row))
+
+    def open_bytes(self, sealed: bytes, column: str, row: UUID | str) -> bytes:
+        """Raises `CannotOpen`."""
         header, nonce, body = sealed[:2], sealed[2 : 2 + NONCE], sealed[2 + NONCE :]
         if len(nonce) < NONCE or header[0] != FORMAT:
             raise CannotOpen(f"{column}: not a sealed value")
@@ -56,7 +63,7 @@ class Vault:
         if cipher is None:
             raise CannotOpen(f"{column}: sealed with a key that SECRET_KEYS no longer holds")
         try:
-            return cipher.decrypt(nonce, body, _bound(header, column, row)).decode()
+            return cipher.decrypt(nonce, body, _bound(header, column, row))
         except InvalidTag:
             raise CannotOpen(f"{column}: changed, or moved from another row") from None
 

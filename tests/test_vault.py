@@ -26,6 +26,12 @@ def test_what_is_sealed_opens_in_its_place(text, row):
     assert vault.open(vault.seal(text, COLUMN, row), COLUMN, row) == text
 
 
+@given(st.binary(), st.uuids())
+@quick
+def test_what_is_no_text_opens_in_its_place_as_well(content, row):
+    assert vault.open_bytes(vault.seal_bytes(content, COLUMN, row), COLUMN, row) == content
+
+
 @given(st.uuids().filter(lambda row: row != ROW))
 @quick
 def test_a_value_moved_to_another_row_does_not_open(row):

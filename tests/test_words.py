@@ -230,7 +230,7 @@ def uncounted(locale):
 
 def facts(text):
     environment = Environment()
-    environment.filters |= {"date": str, "index": str, "dial": str}
+    environment.filters |= {"date": str, "index": str, "dial": str, "digits": str}
     return meta.find_undeclared_variables(environment.parse(text)) - {"count", "say"}
 
 

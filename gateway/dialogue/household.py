@@ -215,7 +215,9 @@ HOUSEHOLD = Dialogue(
             outcomes={"ok": "review.done", "late": "review.late", "already": "review.already", "none": "review.none"},
         ),
         "review.done": End(),
-        "review.already": Menu(options=(Option("1", "withdraw", "review.sure"),)),
+        # Told anew after it was withdrawn, the call comes to the things again: there this key is none, so that the
+        # two that withdrew do not ask for another review.
+        "review.already": Menu(options=(Option("8", "withdraw", "review.sure"),)),
         "review.sure": Confirm(yes="review.withdraw", no="home"),
         "review.withdraw": Do("withdraw_review", guarded=True,
                               outcomes={"ok": "review.withdrawn", "no": "review.answered"}),

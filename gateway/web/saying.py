@@ -11,7 +11,7 @@ from gateway.runtime import Runtime
 from gateway.studio import SLOTS
 
 # Time to find a key; to find the number on a sheet of paper; and to tell a grievance.
-MENU_S, DIGITS_S, MESSAGE_S = 7, 12, 120
+MENU_S, DIGITS_S, MESSAGE_S = 7, 10, 120
 
 
 def prompt(runtime: Runtime, position: Position) -> Prompt:
@@ -25,7 +25,9 @@ def prompt(runtime: Runtime, position: Position) -> Prompt:
         return Prompt(tuple(pieces), "voice", seconds=MESSAGE_S)
     if aloud.final:
         return Prompt(tuple(pieces))
-    ways = [*(["voice.more"] if more else []), *(["voice.back"] if position.trail else [])]
+    # What was spoken is asked about in words that name the way back themselves.
+    back = position.trail and (lines or isinstance(state, Question))
+    ways = [*(["voice.more"] if more else []), *(["voice.back"] if back else [])]
     for way in ways:
         pieces += _pieces(runtime, Line(locale, tuple(runtime.words.hear(locale, way))))
     if isinstance(state, Question):

@@ -120,7 +120,7 @@ def _position(runtime: Runtime, heard: Heard, key: str, place: Place | None, bef
         return begin_with(runtime, call, (), in_writing=heard.placed)
     if before is None:
         # Redis has forgotten: by the same keys to the same menu; where something was proven or done, it is asked anew.
-        before = begin_with(runtime, call, place.way, in_writing=heard.placed)
+        before = begin_with(runtime, call, place.way, in_writing=heard.placed, locale=place.locale or None)
         if place.acted:
             return before
     typed = _typed(runtime, heard, key)

@@ -216,13 +216,31 @@ def test_the_last_page_does_not_pay_for_a_line_it_does_not_show():
 
 @pytest.mark.parametrize(
     ("body", "options", "foot"),
-    [("", ["1 " + "x" * 200], ["0"]), ("x" * 200, [], ["0"]), ("a", ["1"], ["0 " + "x" * 200]),
+    [("", ["1 " + "x" * 200], ["0"]), ("a", ["1"], ["0 " + "x" * 200]),
      ("ok", ["1 " + "م" * 70], ["0"]), ("", [], ["0 " + "x" * 200])],
 )
 def test_what_can_never_fit_is_said_at_once_and_without_its_text(body, options, foot):
     with pytest.raises(DoesNotFit) as refusal:
         pages(body, options, foot, MORE)
     assert "x" * 5 not in str(refusal.value)
+
+
+def test_a_word_longer_than_a_page_is_broken_where_the_page_ends():
+    letters = "abcdefghijklmnopqrstuvwxyz" * 3
+    broken = pages(letters, ["1 yes"], ["0"], "98", Budget(gsm7=40, ucs2=40))
+    assert "".join(page.splitlines()[0] for page in broken) == letters
+    assert [page.splitlines()[1:] for page in broken] == [["98", "0"], ["98", "0"], ["1 yes", "0"]]
+
+
+def test_no_page_has_more_options_than_are_wanted_at_once_and_none_is_lost():
+    options = [f"{key} x" for key in range(1, 12)]
+    shown = [[line for line in page.splitlines() if line in options]
+             for page in pages("what?", options, ["0"], "98", at_once=5)]
+    assert shown == [options[:5], options[5:10], options[10:]]
+
+
+def test_as_many_options_as_are_wanted_at_once_stay_on_one_page():
+    assert pages("what?", ["1 x", "2 x"], ["0"], "98", at_once=2) == ["what?\n1 x\n2 x\n0"]
 
 
 words = st.text(st.sampled_from("abé€م"), min_size=1, max_size=12)

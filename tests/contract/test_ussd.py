@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base import BadCallback, CallbackRequest, Screen, Turn
-from channels.ussd.africastalking import AfricasTalkingUssd, Ended, typed
+from channels.base import BadCallback, CallbackRequest, Ended, Screen, Turn
+from channels.ussd.africastalking import AfricasTalkingUssd, typed
 from tests.contract.provider import MSISDN, form
 
 PIN, IDENTIFIER = "493027", "8140276395"
@@ -55,15 +55,18 @@ def test_a_screen_begins_with_the_providers_word(screen, body):
 
 
 def test_an_ended_session_is_known_by_its_figures():
-    assert AfricasTalkingUssd().ended(a_request(ENDED)) == Ended(TURN["sessionId"], "Success", 4, 41250, "0.35")
+    assert AfricasTalkingUssd().ended(a_request(ENDED)) == Ended(
+        "africastalking", TURN["sessionId"], MSISDN, "Success", "60401", 4, 41250, "0.35")
 
 
 def test_an_ended_session_holds_nothing_of_what_was_typed_or_shown():
-    kept = repr(dataclasses.asdict(AfricasTalkingUssd().ended(a_request(ENDED))))
-    assert not any(secret in kept for secret in (PIN, IDENTIFIER, "9.7431", MSISDN))
+    ended = AfricasTalkingUssd().ended(a_request(ENDED))
+    assert not any(secret in repr(dataclasses.asdict(ended)) for secret in (PIN, IDENTIFIER, "9.7431"))
+    assert MSISDN not in repr(ended)
 
 
-@pytest.mark.parametrize("changes", [{"status": PIN}, {"cost": f"KES {PIN} {IDENTIFIER}"}, {"sessionId": ""}])
+@pytest.mark.parametrize("changes", [{"status": PIN}, {"cost": f"KES {PIN} {IDENTIFIER}"}, {"sessionId": ""},
+                                     {"phoneNumber": ""}, {"phoneNumber": "0612000417"}])
 def test_an_ended_session_takes_no_other_words(changes):
     with pytest.raises(BadCallback):
         AfricasTalkingUssd().ended(a_request({**ENDED, **changes}))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base import BadCallback, CallbackRequest, Screen, Turn
+from channels.base import BadCallback, CallbackRequest, Ended, Screen, Turn
 from channels.ussd.generic import GenericUssd
 from channels.ussd.wire import BadWire, Reply, Said, Wire
 from tests.contract.provider import MSISDN, form
@@ -151,11 +151,17 @@ def test_a_refusal_quotes_nothing_of_the_body():
     (a_body(type="timeout"), "timeout"),
 ])
 def test_the_end_of_a_session_is_known_by_the_operators_word_alone(request_, status):
-    assert STEPS.ended(request_) == status
+    ended = STEPS.ended(request_)
+    assert ended == (status and Ended("generic", "8f2c", MSISDN, status, "60400"))
+    assert MSISDN not in repr(ended)
 
 
-def test_the_end_of_a_session_needs_none_of_a_turns_fields():
-    assert PLAIN.ended(CallbackRequest(PATH, {}, form({"STATE": "abort"}))) == "abort"
+def test_the_end_of_a_session_names_whose_it_was_and_needs_no_code_and_nothing_typed():
+    named = {"STATE": "abort", "SESSION_ID": "77120934", "MSISDN": "0612000417"}
+    assert PLAIN.ended(CallbackRequest(PATH, {}, form(named))) == Ended("generic", "77120934", MSISDN, "abort")
+    for field in ("SESSION_ID", "MSISDN"):
+        with pytest.raises(BadCallback):
+            PLAIN.ended(CallbackRequest(PATH, {}, form({**named, field: ""})))
 
 
 def test_an_operator_that_tells_no_end_has_only_turns():
@@ -197,7 +203,8 @@ values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | 
 
 def read_or_refused(provider: GenericUssd, request: CallbackRequest) -> None:
     with suppress(BadCallback):
-        assert provider.ended(request) in (None, "hangup", "timeout", "abort")
+        ended = provider.ended(request)
+        assert ended is None or ended.status in ("hangup", "timeout", "abort")
     with suppress(BadCallback):
         turn = provider.turn(request)
         assert (turn.last is None) or turn.text == ""

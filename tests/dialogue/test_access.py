@@ -11,7 +11,18 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from gateway.dialogue.access import FAILURES, Credential, IssuedPin, Lock, check_pin, keep_pins, new_pin, with_pin
+from gateway.dialogue.access import (
+    FAILURES,
+    Credential,
+    IssuedPin,
+    Lock,
+    change_pin,
+    check_pin,
+    is_weak,
+    keep_pins,
+    new_pin,
+    with_pin,
+)
 from gateway.registry.household import Household, households_of
 from tests.conftest import a_row, register
 
@@ -160,6 +171,17 @@ def test_of_two_letters_on_their_way_the_last_one_counts(house):
 
 
 @one_kind
+def test_a_pin_that_was_chosen_opens_alone_until_a_letter_brings_the_next(house):
+    home = home_of(house, HOME)
+    give(house, HOME, "260418")
+    with house.database.write() as session:
+        change_pin(session, house.vault, home.id, house.vault.hash_pin("815307", home.id), house.clock())
+    assert [a_try(house, pin) for pin in (PIN, "260418", "815307")] == ["wrong", "wrong", HOME]
+    give(house, HOME, "504218")
+    assert [a_try(house, pin) for pin in ("815307", "504218", "815307")] == [HOME, HOME, "wrong"]
+
+
+@one_kind
 def test_a_household_has_a_pin_once_it_was_given_one(house):
     register(house, a_row(NEIGHBOUR))
     homes = [home_of(house, number).id for number in (HOME, NEIGHBOUR)]
@@ -248,6 +270,17 @@ def test_a_pin_is_kept_as_a_hash_alone(house):
     assert kept.pin_hash.startswith("1$$argon2id$")
     assert PIN not in kept.pin_hash
     assert PIN not in repr(IssuedPin(kept.id, PIN, kept.pin_hash))
+
+
+@pytest.mark.parametrize("pin", ["000000", "777777", "123456", "654321", "890123", "246802", "121212", "112211",
+                                 "123123", "407407", "198704", "200101", "345678"])
+def test_what_a_thief_tries_first_is_weak(pin):
+    assert is_weak(pin, PHONE)
+
+
+@pytest.mark.parametrize("pin", [PIN, "260418", "815307", "112358"])
+def test_what_a_thief_does_not_try_first_is_not_weak(pin):
+    assert not is_weak(pin, PHONE)
 
 
 def test_no_pin_is_one_that_a_thief_tries_first():

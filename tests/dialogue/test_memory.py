@@ -1,4 +1,7 @@
-"""Memory: a session is recalled, sealed, for ten minutes; one turn at a time; and nothing that was typed is kept."""
+"""Memory: a session is recalled, sealed, for ten minutes; one turn at a time; and nothing that was typed is kept.
+
+Where a telephone's last call broke off is kept for half an hour, sealed as well.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from redis import Redis
 
 from channels.base import Screen
 from channels.ussd.africastalking import typed
-from gateway.dialogue.memory import LIVES_S, LOCK_S, NEVER_TYPED, Busy, Memory
+from gateway.dialogue.memory import BROKEN_OFF_S, LIVES_S, LOCK_S, NEVER_TYPED, TWITCH, Busy, Memory
 from gateway.vault import Vault
+from tests.conftest import NOON
 
 PHONE, PIN = "+212612345678", "407193"
 SCREEN = Screen("مؤشركم: 9,6087075")
@@ -33,10 +37,21 @@ def key(memory):
     return memory.key("africastalking", "ATUid_1", PHONE)
 
 
+def keep(memory, key, text):
+    """A turn in which the conversation came to this screen."""
+    with memory.turn(key) as turn:
+        turn.remember(text, POSITION, SCREEN, NOON)
+
+
+def leave(memory, msisdn, way):
+    with memory.turn("another session") as turn:
+        turn.leave(msisdn, way)
+
+
 def test_what_is_remembered_is_recalled(memory, key):
-    memory.remember(key, f"1*{PIN}", POSITION, SCREEN)
+    keep(memory, key, f"1*{PIN}")
     recalled = memory.recall(key)
-    assert (recalled.position, recalled.screen) == (POSITION, SCREEN)
+    assert (recalled.position, recalled.screen, recalled.at) == (POSITION, SCREEN, NOON)
     assert memory.recall(memory.key("africastalking", "ATUid_2", PHONE)) is None
 
 
@@ -47,19 +62,19 @@ def test_sessions_numbers_and_providers_have_their_own_memory(memory, key):
 
 
 def test_redis_holds_nothing_that_can_be_read(memory, redis, key):
-    memory.remember(key, f"1*{PIN}", POSITION, SCREEN)
+    keep(memory, key, f"1*{PIN}")
     held = b"".join(name + (redis.get(name) or b"") for name in redis.scan_iter())
     for secret in (PHONE, PHONE[4:], PIN, "ATUid_1", "9,6087075", SCREEN.text, "a household", "index"):
         assert secret.encode() not in held
 
 
 def test_a_session_is_forgotten_after_ten_minutes(memory, redis, key):
-    memory.remember(key, "1", POSITION, SCREEN)
+    keep(memory, key, "1")
     assert 0 < redis.ttl(key) <= LIVES_S == 600
 
 
 def test_what_another_session_or_another_hand_wrote_is_not_recalled(memory, redis, key):
-    memory.remember(key, "1", POSITION, SCREEN)
+    keep(memory, key, "1")
     other = memory.key("africastalking", "ATUid_2", PHONE)
     redis.rename(key, other)
     assert memory.recall(other) is None
@@ -75,7 +90,7 @@ def test_what_another_session_or_another_hand_wrote_is_not_recalled(memory, redi
     ("1*2", "2*1", "rewritten", ()), (f"1*{PIN}", f"1*{PIN}*1", "input", ("1",)),
 ])
 def test_what_comes_next_is_told_from_what_was_typed_without_keeping_it(memory, key, before, after, kind, inputs):
-    memory.remember(key, before, POSITION, SCREEN)
+    keep(memory, key, before)
     new = typed(memory.previous(key, memory.recall(key), after), after)
     assert (new.kind, new.inputs) == (kind, inputs)
 
@@ -84,6 +99,52 @@ def test_without_a_memory_everything_is_new(memory, key):
     assert memory.previous(key, None, "1*2") is None
     assert typed(None, "1*2").kind == "first"
     assert NEVER_TYPED not in "0123456789*#"
+
+
+def test_a_turn_is_the_one_before_once_more_by_its_number_or_because_nobody_is_so_fast(memory, key):
+    keep(memory, key, "2/1")
+    before = memory.recall(key)
+    late, soon = NOON + TWITCH, NOON + TWITCH / 2
+    assert memory.repeats(key, before, "2/1", late, numbered=True)
+    assert memory.repeats(key, before, "2/1", soon, numbered=False)
+    assert not memory.repeats(key, before, "2/1", late, numbered=False)
+    assert not memory.repeats(key, before, "3/1", soon, numbered=True)
+
+
+def test_a_conversation_that_is_over_is_forgotten(memory, key):
+    keep(memory, key, "1")
+    with memory.turn(key) as turn:
+        turn.forget()
+    assert memory.recall(key) is None
+
+
+def test_where_a_call_broke_off_is_known_for_half_an_hour_to_this_telephone_alone(memory, redis):
+    leave(memory, PHONE, ("5", "1"))
+    assert (memory.left(PHONE), memory.left("+212712345678")) == (("5", "1"), ())
+    name, = redis.scan_iter()
+    assert 0 < redis.ttl(name) <= BROKEN_OFF_S == 1800
+    redis.delete(name)
+    assert memory.left(PHONE) == ()
+
+
+def test_who_left_nothing_undone_has_nowhere_to_go_on(memory):
+    leave(memory, PHONE, ("5", "1"))
+    leave(memory, PHONE, ())
+    assert memory.left(PHONE) == ()
+
+
+def test_where_a_call_broke_off_cannot_be_read_nor_moved_to_another_telephone(memory, redis):
+    leave(memory, PHONE, ("5", "1"))
+    name, = redis.scan_iter()
+    assert PHONE[1:].encode() not in name
+    assert b'"5"' not in redis.get(name)
+    leave(memory, "+212712345678", ("8",))
+    other, = set(redis.scan_iter()) - {name}
+    redis.rename(name, other)
+    assert memory.left("+212712345678") == ()
+    for strange in (b"", b"[]", b"\x01\x01" + b"x" * 40):
+        redis.set(other, strange)
+        assert memory.left("+212712345678") == ()
 
 
 def test_one_turn_at_a_time_and_the_next_when_it_is_over(memory, key):

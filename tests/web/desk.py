@@ -57,6 +57,12 @@ class Handset:
         """The same callback once more."""
         return self.send(text="*".join(self.typed))
 
+    def hang_up(self, status: str = "Incomplete", **fields: str) -> None:
+        """The network tells that the session is over."""
+        form = {"sessionId": self.session_id, "phoneNumber": self.phone, "networkCode": "60401", "status": status,
+                **fields}
+        assert self.web.post(f"{USSD}/ended", data=form).status_code == 200
+
     def send(self, **fields: str) -> str:
         """The callback with other fields. Whatever comes of it, a telephone can show it."""
         form = {"sessionId": self.session_id, "phoneNumber": self.phone, "networkCode": "60401",

@@ -17,22 +17,28 @@ from channels.text import USSD as BUDGET
 from channels.text import fits
 from gateway import logs
 from gateway.dialogue.access import Lock
+from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.states import options
 from gateway.outbox import Message
 from gateway.registry.complaint import Complaint
 from gateway.registry.numbers import kind_of
 from gateway.registry.review import Review
 from gateway.registry.score import IndexScore
+from gateway.registry.update import DataUpdate
 from gateway.web.conversation import converse
 from gateway.web.doors import LARGEST_FORM
 from tests.conftest import a_row, register
+from tests.dialogue.cast import WRITTEN
 from tests.web.desk import CODE, PHONE, PIN, TOKEN, USSD, Handset, client, contents, give_pin, rows, told
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-LANGUAGES = {"ar-MA": "1", "fr-MA": "2", "zgh-MA": "3"}
+LANGUAGES = {option.label: option.key for option in options(HOUSEHOLD.states["language"]) if option.label in WRITTEN}
 NUMBER = re.compile(r"[0-9]{9}")
 INDEX = re.compile(r"(?<![0-9])[0-9]{1,2},[0-9]{7}(?![0-9])")
 # A fifth and last wrong one is what locks.
 WRONG = [f"{number:06}" for number in range(4)]
+COMPLAINT = ("5", "1", "3", "1", "1")
+REVIEW = ("4", PIN, "9", "1")
 
 
 @pytest.fixture
@@ -127,7 +133,7 @@ def test_the_end_of_a_session_is_counted_and_keeps_nothing_of_it(runtime, web, f
              "lastAppResponse": "END 9,6087075"}
     assert web.post(f"{USSD}/ended", data=ended).status_code == 200
     assert contents(runtime) == before
-    assert runtime.counts() == [("ussd_ended", {"status": "Success"}, 1)]
+    assert {name for name, _, _ in runtime.counts()} == {"sessions_left", "session_hops", "session_seconds"}
 
 
 # Whole walks
@@ -140,32 +146,42 @@ def test_a_caller_walks_through_everything(runtime, web, locale):
     told(runtime, date(2026, 11, 22))
     handset, words = Handset(web), runtime.words
     shown = [handset.dial()]
-    shown.append(handset.type(LANGUAGES[locale]))
-    assert words.say(locale, "home.text") in shown[-1]
-    shown.append(handset.type("1"))
-    shown.append(handset.type(PIN))
-    while "98" in shown[-1]:
-        shown.append(handset.type("98"))
+
+    def press(*keys: str) -> str:
+        """Each key, and every further page of what it leads to."""
+        for key in keys:
+            shown.append(page := handset.type(key))
+            while re.search("(?m)^98 ", shown[-1]) and (another := handset.type("98")) != page:
+                shown.append(another)
+        return shown[-1]
+
+    assert words.say(locale, "home.text") in press(LANGUAGES[locale]) + shown[1]
+    press("2", PIN)
     score, = rows(runtime, IndexScore)
-    assert INDEX.findall("".join(shown)) == [f"{score.displayed:.7f}".replace(".", ",")]
+    assert set(INDEX.findall("".join(shown))) == {f"{score.displayed:.7f}".replace(".", ",")}
+    press("1", "0", "2", "0", "3", "1", "00", "4")
     assert "21/01/2027" in "".join(shown)
-    shown.append(handset.type("1"))
-    assert "21/01/2027" in shown[-1]
-    shown.append(handset.type("1"))
-    review, = NUMBER.findall(shown[-1])
+    review, = NUMBER.findall(press("1", "1"))
     assert (shown[-1][:3], kind_of(review), "23/12/2026" in shown[-1]) == ("END", "review", True)
-    shown += [handset.dial(), handset.type("3"), handset.type("6"), handset.type("1")]
-    ticket, = NUMBER.findall(shown[-1])
+    shown.append(handset.dial())
+    press("1")
+    press("00", "5", "1", "6", "2", "Rien n'est venu depuis mars")
+    said = shown[-1]
+    ticket, = NUMBER.findall(press("1"))
+    assert "Rien n'est venu" in said or "Rien n'est venu" in shown[-3]
     assert (shown[-1][:3], kind_of(ticket)) == ("END", "complaint")
-    for number in (review, ticket):
-        shown += [handset.dial(), handset.type("4"), handset.type(number)]
-        assert "23/11/2026" in shown[-1]
+    shown.append(handset.dial())
+    change, = NUMBER.findall(press("6", "2", "1", PIN))
+    assert kind_of(change) == "update"
+    for number in (review, ticket, change):
+        shown.append(handset.dial())
+        assert "23/11/2026" in press("00", "5", "2", number) + shown[-2]
     assert all(fits(screen[4:], BUDGET) for screen in shown)
-    assert ([one.number for one in rows(runtime, Review)], [one.number for one in rows(runtime, Complaint)]) == (
-        [review], [ticket])
+    assert [[one.number for one in rows(runtime, model)] for model in (Review, Complaint, DataUpdate)] == [
+        [review], [ticket], [change]]
     assert rows(runtime, Complaint)[0].category == "payment_not_received"
     assert sorted(message.notice for message in rows(runtime, Message)) == [
-        "complaint_received", "index_assigned", "review_received"]
+        "complaint_received", "index_assigned", "review_received", "update_received"]
 
 
 @one_kind
@@ -175,27 +191,27 @@ def test_an_unknown_telephone_sees_the_same_screens_up_to_the_wrong_pin(runtime,
     seen = []
     for phone in (PHONE, "+212699999999"):
         handset = Handset(web, phone)
-        seen.append([handset.dial(), *(handset.type(one) for one in ("2", "1", *WRONG, "444444", "555555"))])
+        seen.append([handset.dial(), *(handset.type(one) for one in ("2", "2", *WRONG, "444444", "555555"))])
     assert seen[0] == seen[1]
     assert seen[0][-1].startswith("END")
 
 
 @one_kind
 def test_a_pin_letter_is_promised_alike_and_sent_once_to_who_is_known(runtime, handset, web):
-    known = [handset.dial(), handset.type("5", "4", "1")]
+    known = [handset.dial(), handset.type("8", "2", "2", "1")]
     handset.dial()
-    handset.type("5", "4", "1")
+    handset.type("8", "2", "2", "1")
     stranger = Handset(web, "+212699999999")
     stranger.dial()
     stranger.type("2")
-    assert [stranger.dial(), stranger.type("5", "4", "1")] == known
+    assert [stranger.dial(), stranger.type("8", "2", "2", "1")] == known
     assert [message.notice for message in rows(runtime, Message)].count("pin") == 1
 
 
 @one_kind
 def test_the_language_of_a_telephone_is_asked_once(handset, runtime):
     assert runtime.words.say("fr-MA", "home.text") in handset.dial()
-    handset.type("5", "1", "1")
+    handset.type("8", "1", "1")
     assert runtime.words.say("ar-MA", "home.text") in handset.dial()
 
 
@@ -204,26 +220,19 @@ def test_a_network_that_takes_longer_screens_gets_fewer_of_them(runtime):
     wider = replace(runtime, settings=replace(runtime.settings, ussd_budgets={"60401": (182, 80)}))
 
     def pages(house, network: str, caller: int) -> int:
-        turns = [Turn("africastalking", f"s-{caller}", CODE, f"+21261234567{caller}", f"1*3{'*98' * more}", network)
-                 for more in range(8)]
-        return len({converse(house, turn).text for turn in turns})
+        texts = ["", "1", *(f"1*5*1{'*98' * more}" for more in range(8))]
+        shown = [converse(house, Turn("africastalking", f"s-{caller}", CODE, f"+21261234567{caller}", text, network))[0]
+                 for text in texts]
+        return len({screen.text for screen in shown[2:]})
 
-    assert (pages(runtime, "60401", 1), pages(wider, "60402", 2), pages(wider, "60401", 3)) == (4, 4, 3)
-
-
-@one_kind
-def test_choices_may_be_dialled_behind_the_code(handset, runtime):
-    complaint = runtime.words.say("fr-MA", "complaint.text")
-    assert complaint in handset.dial("3")
-    Handset.calls += 1
-    assert complaint in handset.send(sessionId="ATUid_dialled", serviceCode="*580*3#")
+    assert (pages(runtime, "60401", 1), pages(wider, "60402", 2), pages(wider, "60401", 3)) == (5, 5, 4)
 
 
 @one_kind
 def test_pins_dialled_in_one_go_lock_like_any_others(handset, runtime):
-    assert handset.dial("1", *WRONG, "444444", "555555", PIN).startswith("END")
+    assert handset.dial("2", *WRONG, "444444", "555555", PIN).startswith("END")
     handset.dial()
-    assert runtime.words.say("fr-MA", "locked.text") in handset.type("1", PIN)
+    assert runtime.words.say("fr-MA", "pin.locked.text") in handset.type("2", PIN)
 
 
 # What the network does to a session
@@ -231,12 +240,12 @@ def test_pins_dialled_in_one_go_lock_like_any_others(handset, runtime):
 
 def test_a_callback_that_comes_again_gets_the_same_bytes_and_acts_once(handset, runtime):
     handset.dial()
-    for typed in ("1", PIN, "98", "1", "1"):
+    for typed in ("2", PIN, "98", "4", "9", "1"):
         first = handset.type(typed)
         assert [handset.again(), handset.again()] == [first, first]
     assert len(rows(runtime, Review)) == 1
     handset.dial()
-    for typed in ("3", "1", "1"):
+    for typed in COMPLAINT:
         first = handset.type(typed)
         assert [handset.again(), handset.again()] == [first, first]
     assert len(rows(runtime, Complaint)) == 1
@@ -245,7 +254,7 @@ def test_a_callback_that_comes_again_gets_the_same_bytes_and_acts_once(handset, 
 @one_kind
 def test_a_wrong_pin_that_comes_again_counts_once(handset):
     handset.dial()
-    handset.type("1")
+    handset.type("2")
     for pin in WRONG:
         handset.type(pin)
         handset.again()
@@ -255,7 +264,7 @@ def test_a_wrong_pin_that_comes_again_counts_once(handset):
 
 def test_the_same_turn_from_two_threads_is_answered_alike_and_acts_once(handset, runtime):
     handset.dial()
-    handset.type("3", "1")
+    handset.type(*COMPLAINT[:-1])
     handset.typed.append("1")
     together = Barrier(6)
 
@@ -277,7 +286,7 @@ def test_two_telephones_that_ask_for_the_review_at_once_are_told_one_number(runt
     handsets = [Handset(web, phone) for phone in phones]
     for handset in handsets:
         handset.dial()
-        handset.type("2", "2", PIN)
+        handset.type("2", *REVIEW[:-1])
     together = Barrier(2)
 
     def at_once(handset):
@@ -291,8 +300,10 @@ def test_two_telephones_that_ask_for_the_review_at_once_are_told_one_number(runt
 
 
 @one_kind
-@pytest.mark.parametrize("typed", [["1"], ["1", PIN], ["2", PIN], ["3", "11"], ["3", "98"], ["4"], ["5", "1"],
-                                   ["1", "x", "0"], ["3*11"], ["3", "", "11"], ["*3**11*"]])
+@pytest.mark.parametrize("typed", [["1"], ["2"], ["2", PIN], ["4", PIN], ["4", PIN, "1"], ["5"], ["5", "1", "98"],
+                                   ["5", "2"], ["5", "1", "6", "2", "Rien ne va"], ["8", "1"], ["3", "1", "x", "0"],
+                                   ["5*1*11"], ["5", "", "1", "11"], ["*5**1*11*"], ["x"], ["9"], ["2", PIN, "00", "6"],
+                                   ["8", "2", "1", PIN, "825193"]])
 def test_a_session_that_redis_forgot_goes_on_from_all_that_was_typed(handset, runtime, typed):
     handset.dial()
     handset.type(*typed)
@@ -308,7 +319,7 @@ def test_a_first_session_that_redis_forgot_means_what_it_meant(runtime, web, loc
     """The choice of language is in what was typed, and by then it has been made."""
     handset = Handset(web)
     handset.dial()
-    handset.type(LANGUAGES[locale], "3", "1")
+    handset.type(LANGUAGES[locale], "5", "1", "1", "1")
     runtime.redis.flushall()
     shown = handset.type("1")
     filed, = rows(runtime, Complaint)
@@ -319,11 +330,11 @@ def test_a_first_session_that_redis_forgot_means_what_it_meant(runtime, web, loc
 @one_kind
 def test_redis_lost_after_an_effect_does_not_make_another(handset, runtime):
     handset.dial()
-    last = handset.type("3", "1", "1")
+    last = handset.type(*COMPLAINT)
     runtime.redis.flushall()
     assert handset.again() == last
     handset.dial()
-    handset.type("2", PIN, "1")
+    handset.type(*REVIEW)
     runtime.redis.flushall()
     assert rows(runtime, Review)[0].number in handset.again()
     assert (len(rows(runtime, Complaint)), len(rows(runtime, Review))) == (1, 1)
@@ -332,7 +343,7 @@ def test_redis_lost_after_an_effect_does_not_make_another(handset, runtime):
 @one_kind
 def test_wrong_pins_of_a_session_that_redis_forgot_are_not_counted_again(handset, runtime):
     handset.dial()
-    handset.type("1", *WRONG[:3])
+    handset.type("2", *WRONG[:3])
     for _ in range(3):
         runtime.redis.flushall()
         handset.again()
@@ -343,7 +354,7 @@ def test_wrong_pins_of_a_session_that_redis_forgot_are_not_counted_again(handset
 @one_kind
 def test_a_text_cut_short_is_answered_as_far_as_it_goes(handset):
     handset.dial()
-    at_complaint = handset.type("3")
+    at_complaint = handset.type("5")
     handset.type("1")
     handset.typed.pop()
     assert handset.again() == at_complaint
@@ -352,10 +363,10 @@ def test_a_text_cut_short_is_answered_as_far_as_it_goes(handset):
 @one_kind
 def test_a_rewritten_text_is_followed_from_its_beginning_and_acts_once(handset, runtime):
     handset.dial()
-    ticket = handset.type("3", "1", "1")
-    handset.typed = ["3", "1", "1", "00"]
+    ticket = handset.type(*COMPLAINT)
+    handset.typed = [*COMPLAINT, "00"]
     handset.again()
-    handset.typed = ["00", "3", "1", "1"]
+    handset.typed = ["00", *COMPLAINT]
     assert handset.again() == ticket
     assert len(rows(runtime, Complaint)) == 1
 
@@ -364,17 +375,17 @@ def test_a_rewritten_text_is_followed_from_its_beginning_and_acts_once(handset, 
 def test_a_strange_answer_is_a_wrong_choice_and_an_empty_one_is_none(handset, runtime):
     for typed in ("x", "9" * 500, "⵿", "\r\n"):
         handset.dial()
-        handset.type("3")
+        handset.type("5")
         assert runtime.words.say("fr-MA", "nav.wrong_choice") in handset.type(typed)
     handset.dial()
-    menu = handset.type("3")
+    menu = handset.type("5")
     assert [handset.type(nothing) for nothing in ("", "*", "*" * 500)] == [menu] * 3, "nothing typed is no mistake"
 
 
 @one_kind
 def test_another_telephone_or_session_does_not_enter_this_one(handset, web, runtime):
     handset.dial()
-    handset.type("1", PIN)
+    handset.type("2", PIN)
     thief = Handset(web, "+212699999999")
     thief.session_id, thief.typed = handset.session_id, handset.typed
     assert not INDEX.search(thief.again() + thief.type("98"))
@@ -384,23 +395,23 @@ def test_another_telephone_or_session_does_not_enter_this_one(handset, web, runt
 @one_kind
 def test_numbers_cannot_be_tried_without_end(handset, runtime):
     handset.dial()
-    ticket, = NUMBER.findall(handset.type("3", "1", "1"))
+    ticket, = NUMBER.findall(handset.type(*COMPLAINT))
     others = [number for number in (str(tried) for tried in range(312_345_001, 312_346_001)) if kind_of(number)][:20]
     for number in others:
         handset.dial()
-        handset.type("4", number)
+        handset.type("00", "5", "2", number)
     handset.dial()
-    assert runtime.words.say("fr-MA", "request.unknown.text") in handset.type("4", ticket)
+    assert runtime.words.say("fr-MA", "request.unknown.text") in handset.type("00", "5", "2", ticket)
 
 
 @one_kind
 def test_ones_own_number_may_be_asked_for_again_and_again(handset):
     handset.dial()
-    ticket, = NUMBER.findall(handset.type("3", "1", "1"))
+    ticket, = NUMBER.findall(handset.type(*COMPLAINT))
     seen = set()
     for _ in range(25):
         handset.dial()
-        seen.add(handset.type("4", ticket))
+        seen.add(handset.type("00", "5", "2", ticket))
     assert len(seen) == 1
     assert "23/11/2026" in seen.pop()
 
@@ -421,7 +432,7 @@ def test_an_error_inside_ends_politely_and_is_logged_without_the_person(handset,
     with runtime.database.write() as session:
         session.execute(sa.text("UPDATE credential SET issued_at = 'a fault of ours'"))
     handset.dial()
-    shown = handset.type("1", PIN)
+    shown = handset.type("2", PIN)
     assert shown == "END " + runtime.words.say("ar-MA", "sorry.text", service_code=CODE)
     assert fits(shown[4:], BUDGET)
     assert "a USSD turn failed" in lines()
@@ -433,7 +444,7 @@ def test_after_an_error_the_same_callback_is_answered_as_if_nothing_had_been(han
     with runtime.database.write() as session:
         session.execute(sa.text("ALTER TABLE complaint RENAME TO away"))
     handset.dial()
-    assert handset.type("3", "1", "1").startswith("END")
+    assert handset.type(*COMPLAINT).startswith("END")
     with runtime.database.write() as session:
         session.execute(sa.text("ALTER TABLE away RENAME TO complaint"))
     assert NUMBER.search(handset.again())
