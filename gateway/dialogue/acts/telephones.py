@@ -30,12 +30,16 @@ class Telephone(Base):
     locale: Mapped[str] = mapped_column(sa.String(12))
 
 
+# Asked on every call: made once.
+CHOSEN = sa.select(Telephone.id, Telephone.locale).where(Telephone.id.in_(sa.bindparam("names", expanding=True)))
+
+
 def language(call: Call) -> tuple[str | None, bool]:
     """The language that this telephone had chosen before this session, and whether it chose its first in it."""
-    rows = {row.id: row.locale for row in call.session.scalars(sa.select(Telephone).where(
-        Telephone.id.in_([call.named(call.conversation), call.named(call.msisdn)])))}
-    here = call.named(call.conversation) in rows
-    return None if here else rows.get(call.named(call.msisdn)), here
+    session, telephone = call.named(call.conversation), call.named(call.msisdn)
+    locales: dict[UUID, str] = dict(call.session.execute(CHOSEN, {"names": [session, telephone]}).all())
+    here = session in locales
+    return None if here else locales.get(telephone), here
 
 
 def choose_language(call: Call, effect: Effect) -> Outcome:
