@@ -51,6 +51,10 @@ class Clock:
         self.now += timedelta(**by)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="approve the conversations as they are played now")
+
+
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """A PostgreSQL with a database `template_house` that has all tables."""

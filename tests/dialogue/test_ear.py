@@ -58,7 +58,7 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
         choices = said_of(position, words)
         assert [line.key for line in aloud.options] == [key for key, _, _ in choices]
         for line in aloud.options:
-            label = read([one for one in line.spoken if not (isinstance(one, Phrase) and one.name.startswith("voice."))])
+            label = read([one for one in line.spoken if not getattr(one, "name", "").startswith("voice.")])
             assert label.removesuffix(line.key) in shown
         assert aloud.final == isinstance(HOUSEHOLD.states[state], End)
 
@@ -95,7 +95,8 @@ def test_each_language_offers_itself_in_its_own_words(words):
 
 
 def test_a_number_is_said_twice_after_a_pen_was_asked_for(words):
-    spoken = hear(HOUSEHOLD, Position("complaint.done", "fr-MA", facts=facts(words, "complaint.done")), words).says.spoken
+    known = facts(words, "complaint.done")
+    spoken = hear(HOUSEHOLD, Position("complaint.done", "fr-MA", facts=known), words).says.spoken
     number = Digits("987654321")
     first = spoken.index(number)
     assert spoken[0].name == "voice.write_down"

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.words import LOCALES, Words
-from tests.dialogue.transcripts import FOLDER, SCENES, play_scene, transcripts
+from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.longest import SHOWN
+from tests.dialogue.scenes import SCENES
+from tests.dialogue.transcripts import FOLDER, MEDIA, accept, play_scene, transcripts, visited
+
+PLAYS = list(transcripts())
 
 
-@pytest.fixture(scope="module")
-def words() -> Words:
-    return Words()
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: str(play[0].relative_to(FOLDER)))
+def test_a_conversation_goes_as_it_was_approved(play, request):
+    file, scene, locale, medium = play
+    played = play_scene(scene, locale, medium)
+    if request.config.getoption("--accept"):
+        accept(file, played)
+    assert played == file.read_text(encoding="utf-8"), "pytest tests/dialogue/test_transcripts.py --accept"
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("name", SCENES)
-def test_a_conversation_goes_as_it_was_approved(words, name, locale):
-    approved = (FOLDER / locale / f"{name}.txt").read_text(encoding="utf-8")
-    assert play_scene(SCENES[name], locale, words) == approved, "python -m tests.dialogue.transcripts"
+def test_no_approved_conversation_is_left_unplayed(request):
+    unplayed = set(FOLDER.rglob("*.txt")) - {file for file, *_ in PLAYS}
+    for file in unplayed if request.config.getoption("--accept") else ():
+        file.unlink()
+    assert not [file for file in unplayed if file.exists()]
 
 
-def test_no_approved_conversation_is_left_unplayed(words):
-    assert {file for file, _ in transcripts(words)} == set(FOLDER.rglob("*.txt"))
+@pytest.mark.parametrize("medium", MEDIA)
+def test_the_scenes_come_to_every_screen_but_the_one_for_who_writes(medium):
+    locale = MEDIA[medium].locales[0]
+    seen = set().union(*(visited(scene, locale, MEDIA[medium]) for scene in SCENES.values()))
+    assert {HOUSEHOLD.says(state) for state in SHOWN} - seen == (set() if MEDIA[medium].in_writing else {"dial"})
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("name", SCENES)
-def test_every_conversation_comes_to_its_end(words, name, locale):
-    text = play_scene(SCENES[name], locale, words)
-    assert text.endswith("the call ends)\n")
+def test_every_language_is_played_at_some_length():
+    played = [locale for _, _, locale, _ in PLAYS]
+    assert all(played.count(locale) >= 25 for medium in MEDIA.values() for locale in medium.locales)

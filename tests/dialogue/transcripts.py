@@ -1,198 +1,149 @@
 """Transcripts: whole conversations as text that reads like a play; `python -m tests.dialogue.transcripts` writes them.
 
-A line after `>` is what the caller types, a line after `*` what the service did meanwhile, the rest is the
-telephone's screen with its length in the network's own units. People and numbers are invented.
+A line after `>` is what the caller types, a line after `*` what the service did meanwhile, the rest is what the medium
+says: on USSD the telephone's screen, with its length in the network's own units. Tests write them with `--accept`.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
-from channels.text import USSD
+from channels.text import USSD, digits
 from gateway.cli.dialogues import drawn
-from gateway.dialogue.engine import Effect, Outcome, begin, play, screen, settle
+from gateway.dialogue.engine import Effect, Outcome, Position, Step, begin, play, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.states import MORE
-from gateway.words import LOCALES, Words
-from tests.dialogue.cast import CODE, somebody
+from gateway.dialogue.states import MORE, options
+from gateway.words import Words
+from tests.dialogue.cast import CODE, WORDS, WRITTEN, somebody
+from tests.dialogue.scenes import IN_WORDS, LANGUAGE, SAID, SCENES, Scene
 
 FOLDER = Path(__file__).parents[1] / "transcripts" / "dialogue"
-
-OK = Outcome("ok")
-PROVEN = Outcome("ok", {"proof": "household"})
-INDEX = Outcome(
-    "ok",
-    {
-        "index": Decimal("9.5127340"),
-        "programmes": [{"key": "asd", "below": True}, {"key": "amo-tadamon", "below": False}],
-        "last_day": date(2027, 1, 20),
-    },
-)
-FILED = Outcome("ok", {"number": "520418736"})
-LATE = Outcome("late", {"deadline": date(2026, 10, 2)})
-
-
-def found(kind: str, state: str, answer_by: date | None) -> Outcome:
-    """What is told of a request by its number."""
-    return Outcome(
-        "found", {"kind": kind, "state": state, "date": date(2026, 11, 21), "answer_by": answer_by}
-    )
+DIALLED = re.compile(r"\*580(?:\*([0-9]+))?#")
+KEYS = {option.label: option.key for option in options(HOUSEHOLD.states[HOUSEHOLD.language])}
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a caller types, and what comes of each effect, one outcome a time."""
+class Shown:
+    """What a medium makes of a position: its lines, whether there is more to press, and whether that was the end."""
 
-    title: str
-    typed: tuple[str, ...]
-    outcomes: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)
-    first_call: bool = False
-
-
-SCENES = {
-    "first_call": Scene(
-        "Somebody calls for the first time, chooses a language and asks what this is",
-        ("{language}", "5", "5", "98", "98"),
-        first_call=True,
-    ),
-    "index_and_review": Scene(
-        "A household hears its index, and asks for a review of it",
-        ("1", "482913", "98", "98", "98", "1", "1"),
-        {
-            "check_pin": (PROVEN,),
-            "show_index": (INDEX,),
-            "review_state": (Outcome("open", {"deadline": date(2027, 1, 20)}),),
-            "request_review": (Outcome("ok", {"number": "318846025", "answer_by": date(2026, 12, 21)}),),
-        },
-    ),
-    "index_not_yet": Scene(
-        "A household registered a few days ago, and its index is not computed yet",
-        ("1", "482913"),
-        {"check_pin": (PROVEN,), "show_index": (Outcome("none", {"due": date(2026, 11, 30)}),)},
-    ),
-    "index_late": Scene(
-        "The ten days are past without an index: a complaint about it",
-        ("1", "482913", "1", "98", "98", "98", "10", "1"),
-        {"check_pin": (PROVEN,), "show_index": (Outcome("late"),), "file_complaint": (FILED,)},
-    ),
-    "wrong_pin": Scene(
-        "A wrong PIN, or a telephone that nobody knows: the same words, until it is locked",
-        ("1", "48291", "111222", "111223", "111224"),
-        {"check_pin": (Outcome("wrong"), Outcome("wrong"), Outcome("locked"))},
-    ),
-    "no_pin": Scene(
-        "Somebody has no PIN and asks for one by letter",
-        ("1", "9", "1"),
-        {"send_pin_letter": (OK,)},
-    ),
-    "late_review": Scene(
-        "The sixty days are over: what can still be done",
-        ("2", "482913", "1", "98", "98"),
-        {"check_pin": (PROVEN,), "review_state": (LATE,)},
-    ),
-    "review_already": Scene(
-        "A household asks for a review a second time",
-        ("2", "482913"),
-        {"check_pin": (PROVEN,), "review_state": (Outcome("already", {"number": "318846025"}),)},
-    ),
-    "complaint_payment": Scene(
-        "The aid did not come: a complaint, read back and filed; the caller looks around first",
-        ("3", "98", "98", "0", "6", "55", "0", "6", "1"),
-        {"file_complaint": (FILED,)},
-    ),
-    "complaint_staff": Scene(
-        "A complaint about staff is never named again",
-        ("3", "8", "1"),
-        {"file_complaint": (FILED,)},
-    ),
-    "complaint_index": Scene(
-        "Who complains of the index is told of the review first",
-        ("3", "2", "2"),
-        {"file_complaint": (FILED,)},
-    ),
-    "complaint_too_many": Scene(
-        "Too many complaints from one telephone in one day",
-        ("3", "11", "1"),
-        {"file_complaint": (Outcome("too_many"),)},
-    ),
-    "where_is_my_request": Scene(
-        "A number mistyped, one unknown, the review at last; then a complaint that was answered, badly",
-        ("4", "31884602", "318846052", "700000007", "318846025", "98", "1", "520418736", "2", "11", "1"),
-        {
-            "request_status": (
-                Outcome("check"),
-                Outcome("unknown"),
-                found("review", "in_progress", date(2026, 12, 21)),
-                found("complaint", "answered", None),
-            ),
-            "file_complaint": (Outcome("ok", {"number": "574930261"}),),
-        },
-    ),
-    "update": Scene(
-        "Something changed in the household: who must hear of it; home and back on the way",
-        ("5", "00", "5", "0", "5", "3", "98", "98"),
-    ),
-    "register": Scene("How to register, or to have a telephone known", ("5", "98", "2", "98")),
-    "another_language": Scene(
-        "The language is changed, and changed back",
-        ("5", "1", "2", "5", "1", "{language}", "3", "8", "2", "5", "5", "98", "98"),
-    ),
-    "lost": Scene(
-        "Three keys in a row that lead nowhere",
-        ("7", "مرحبا", "*"),
-    ),
-}
+    lines: tuple[str, ...]
+    more: bool
+    final: bool
 
 
-def play_scene(scene: Scene, locale: str, words: Words) -> str:
-    """The scene in a language, as text."""
-    caller = somebody(None if scene.first_call else locale)
-    waiting = {name: list(outcomes) for name, outcomes in scene.outcomes.items()}
-    done: list[str] = []
+@dataclass(frozen=True)
+class Medium:
+    """How a position is said in a language. Where what is typed stays to be read, no PIN is asked for."""
 
-    def perform(effect: Effect) -> Outcome:
-        if effect.name == "choose_language":
-            answer = Outcome("ok", {"language": effect.argument})
-        else:
-            answer = waiting[effect.name].pop(0)
-        done.append(f"* {effect.name}: {answer.name}")
+    locales: tuple[str, ...]
+    show: Callable[[Position, Words], Shown]
+    in_writing: bool = False
+
+
+def on_screen(position: Position, words: Words) -> Shown:
+    """A telephone's screen."""
+    shown = screen(HOUSEHOLD, position, words, USSD)
+    more = words.say(position.locale or HOUSEHOLD.locale, "nav.more")
+    return Shown(tuple(drawn(shown)), more in shown.text.splitlines(), shown.final)
+
+
+MEDIA: Mapping[str, Medium] = {"ussd": Medium(WRITTEN, on_screen)}
+
+
+def play_scene(scene: Scene, locale: str, medium: Medium) -> str:
+    """The scene in a language on a medium, as text. Raises `AssertionError` for an outcome that nobody waited for."""
+    performance = _Performance(scene, locale, medium)
+    performance.play()
+    left = [name for name, outcomes in performance.waiting.items() if outcomes]
+    assert not left, f"{scene.title}: nobody waited for {', '.join(left)}"
+    return "\n".join([scene.title, locale, *performance.lines]) + "\n"
+
+
+def visited(scene: Scene, locale: str, medium: Medium) -> set[str]:
+    """The names of the words that are shown in a scene: several states may have the same."""
+    performance = _Performance(scene, locale, medium)
+    performance.play()
+    return {HOUSEHOLD.says(state) for state in performance.states}
+
+
+@dataclass
+class _Performance:
+    scene: Scene
+    locale: str
+    medium: Medium
+    lines: list[str] = field(default_factory=list)
+    states: set[str] = field(default_factory=set)
+    done: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.waiting = {name: list(outcomes) for name, outcomes in self.scene.outcomes.items()}
+        self.chosen = None if self.scene.first_call else self.locale
+
+    def play(self) -> None:
+        """Every line of the scene, from the first call on."""
+        typed = self.scene.typed if DIALLED.fullmatch(self.scene.typed[0]) else (CODE, *self.scene.typed)
+        step, shown = Step(Position("")), Shown((), more=False, final=True)
+        for one in (self._spelt(one) for one in typed):
+            dialled = DIALLED.fullmatch(one)
+            if not dialled and (shown.final or (digits(one) == MORE and not shown.more)):
+                continue
+            caller = somebody(self.chosen, () if shown.final else step.position.way, in_writing=self.medium.in_writing)
+            before = (begin(HOUSEHOLD, caller, dialled[1] or "") if dialled
+                      else play(HOUSEHOLD, step.position, one, caller))
+            step = settle(HOUSEHOLD, before, caller, self._perform)
+            shown = self._shown(one, step.position)
+
+    def _shown(self, typed: str, position: Position) -> Shown:
+        shown = self.medium.show(position, WORDS)
+        self.lines += ["", f"> {typed}", *self.done, *shown.lines]
+        self.done.clear()
+        self.states.add(position.state)
+        self.chosen = position.locale or self.chosen
+        return shown
+
+    def _spelt(self, typed: str) -> str:
+        return typed.replace(LANGUAGE, KEYS.get(self.locale, "")).replace(SAID, IN_WORDS[self.locale])
+
+    def _perform(self, effect: Effect) -> Outcome:
+        answer = self._answer(effect)
+        self.done.append(f"* {effect.name}: {answer.name}")
         return answer
 
-    step = settle(HOUSEHOLD, begin(HOUSEHOLD, caller), caller, perform)
-    shown = screen(HOUSEHOLD, step.position, words, USSD)
-    lines = [scene.title, f"{locale}", "", f"> {CODE}", *drawn(shown)]
-    for typed in scene.typed:
-        if shown.final:
-            break
-        if typed == MORE and MORE not in shown.text:
-            # The pages are not the same in every language; nobody presses what is not offered.
-            continue
-        typed = typed.replace("{language}", str(LOCALES.index(locale) + 1))
-        done.clear()
-        step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, typed, caller), caller, perform)
-        shown = screen(HOUSEHOLD, step.position, words, USSD)
-        lines += ["", f"> {typed}", *done, *drawn(shown)]
-    return "\n".join(lines) + "\n"
+    def _answer(self, effect: Effect) -> Outcome:
+        if effect.name == "choose_language":
+            return Outcome("ok", {"language": effect.given["language"]})
+        if effect.name == "send_help":
+            return Outcome("ok")
+        answer = self.waiting[effect.name].pop(0)
+        return answer if isinstance(answer, Outcome) else answer(WORDS, effect.locale)
 
 
-def transcripts(words: Words) -> Iterator[tuple[Path, str]]:
-    """Every scene in every language, and the file it belongs in."""
-    for locale in LOCALES:
-        for name, scene in SCENES.items():
-            yield FOLDER / locale / f"{name}.txt", play_scene(scene, locale, words)
+def transcripts() -> Iterator[tuple[Path, Scene, str, Medium]]:
+    """Every scene on every medium in every language, and the file it belongs in.
+
+    Where a language cannot be chosen yet, nobody calls for the first time in it.
+    """
+    for name, medium in MEDIA.items():
+        for locale in medium.locales:
+            for scene, played in SCENES.items():
+                if LANGUAGE not in played.typed or locale in KEYS:
+                    yield FOLDER / name / locale / f"{scene}.txt", played, locale, medium
+
+
+def accept(file: Path, text: str) -> None:
+    """From now on it goes so."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
-    for locale in LOCALES:
-        shutil.rmtree(FOLDER / locale, ignore_errors=True)
-        (FOLDER / locale).mkdir(parents=True)
-    for file, text in transcripts(Words()):
-        file.write_text(text, encoding="utf-8")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for file, scene, locale, medium in transcripts():
+        accept(file, play_scene(scene, locale, medium))
 
 
 if __name__ == "__main__":
