@@ -13,10 +13,10 @@ from gateway.registry.explain import Line, Movement
 from gateway.registry.standing import Standing
 from gateway.registry.things import Source, Value, unit_of
 from gateway.whereabouts import whereabouts
-from gateway.words import Words
+from gateway.words import Wording
 
 # What is worded in the language of the caller is worded when it is played.
-Worded = Callable[[Words, str], Outcome]
+Worded = Callable[[Wording, str], Outcome]
 PIN = "482913"
 # In the place of a key: the language of the play, and something to say in it.
 LANGUAGE, SAID = "{language}", "{said}"
@@ -41,6 +41,14 @@ class Scene:
     typed: tuple[str, ...]
     outcomes: Mapping[str, tuple[Outcome | Worded, ...]] = field(default_factory=dict)
     first_call: bool = False
+    # None: in writing as well, unless a PIN is looked at.
+    in_writing: bool | None = None
+
+    def media(self, *, in_writing: bool) -> bool:
+        """Whether it is played where what is typed stays to be read: a PIN is not asked for there."""
+        if self.in_writing is None:
+            return not in_writing or "check_pin" not in self.outcomes
+        return self.in_writing == in_writing
 
 
 def on(day: int, month: int, year: int = 2026) -> date:
@@ -57,7 +65,7 @@ def _file(state: str, since: date, step: str, by: date | None, **more: object) -
     return lambda words, locale: Outcome("found", {"lines": whereabouts(words, locale, here)})
 
 
-def _why(words: Words, locale: str) -> Outcome:
+def _why(words: Wording, locale: str) -> Outcome:
     told = (("phone_internet", Value(Decimal("120.50")), "telecom"), ("cars", Value(Decimal(1)), "road_safety"),
             ("rooms", Value(Decimal(3)), "declaration"))
     return Outcome("ok", {"lines": [
@@ -65,7 +73,7 @@ def _why(words: Words, locale: str) -> Outcome:
                                          Source(body, on(1, 11)))) for thing, value, body in told]})
 
 
-def _moved(words: Words, locale: str) -> Outcome:
+def _moved(words: Wording, locale: str) -> Outcome:
     moved = Movement("water_electricity", (), unit_of("water_electricity"), "values", Value(Decimal("180.00")),
                      Value(Decimal("310.25")), Decimal(1), "raises", "value", Source("water_electricity", on(1, 11)))
     return Outcome("ok", {"old": Decimal("9.4127340"), "lines": [reasons.moved(words, locale, moved)]})
@@ -99,6 +107,7 @@ SCENES: Mapping[str, Scene] = {
     # Who calls for the first time, and how one moves about
     "first_call": Scene("Somebody calls for the first time, chooses a language and reads what this is",
                         (LANGUAGE, "98", "98", "8", "5", "98", "0", "0"), first_call=True),
+    "no_pin_in_writing": Scene("No PIN is asked for where it would stay to be read", ("2",), in_writing=True),
     "another_language": Scene("The language is changed, and changed back",
                               ("8", "1", "2", "8", "1", LANGUAGE, "98")),
     "arabic_digits": Scene("A keypad that writes Arabic-Indic or Persian digits is understood like any other",
@@ -143,7 +152,7 @@ SCENES: Mapping[str, Scene] = {
                        ("2", "48291", "111222", "111223", "111224"),
                        {"check_pin": (Outcome("wrong"), Outcome("wrong"), Outcome("locked"))}),
     "no_pin": Scene("Somebody has no PIN and asks for one by letter",
-                    ("2", "9", "2", "00", "2", "9", "1", "98"), {"send_pin_letter": (OK,)}),
+                    ("2", "9", "2", "00", "2", "9", "1", "98"), {"send_pin_letter": (OK,)}, in_writing=False),
     # 3: programmes
     "programmes": Scene("Programme by programme: below the limit, above it, and one whose limit nobody has published",
                         ("3", "98", "1", PIN, "98", "1", "2", "98", "1", "6", "98", "98"),

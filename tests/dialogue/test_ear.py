@@ -8,9 +8,9 @@ import pytest
 
 from channels.text import Budget
 from gateway.dialogue.ear import hear
-from gateway.dialogue.engine import Position, said, screen
+from gateway.dialogue.engine import Position, said
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.longest import SHOWN, facts_for
+from gateway.dialogue.longest import SHOWN, facts_for, pages_of
 from gateway.dialogue.states import End
 from gateway.spoken import Day, Digits, Pause, Phrase
 from gateway.words import LOCALES, Ear, Words
@@ -32,7 +32,7 @@ def read(spoken) -> str:
     """Letters and digits alone, as a screen would hold them."""
     shown = ""
     for one in spoken:
-        shown += f"{one.day:%d%m%Y}" if isinstance(one, Day) else getattr(one, "text", "")
+        shown += f"{one.day:%d%m%Y}" if isinstance(one, Day) else getattr(one, "text", str(getattr(one, "value", "")))
     return "".join(sign for sign in shown if sign.isalnum())
 
 
@@ -47,7 +47,8 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
     for seen, heard in zip(facts_for(state, words, locale), facts_for(state, Ear(words), locale), strict=True):
         position = Position(state, locale, facts=seen, trail=("home",), mistakes=1)
         aloud = hear(HOUSEHOLD, replace(position, facts=heard), words)
-        shown = "".join(sign for sign in screen(HOUSEHOLD, position, words, PAGE).text if sign.isalnum())
+        pages = "".join(page.text for page in pages_of(position, words, PAGE))
+        shown = "".join(sign for sign in pages if sign.isalnum())
         heard_of = [one for one in aloud.says.spoken
                 if not (isinstance(one, Phrase) and one.name in ("voice.write_down", "voice.twice"))]
         number = Digits(str(position.facts["number"]))

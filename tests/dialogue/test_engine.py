@@ -29,7 +29,8 @@ from gateway.dialogue.engine import (
 )
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.states import LONGEST_WORDS, Do, End, options
-from tests.dialogue.cast import AGREEABLE, CALL, PIN, WORDS, WRITTEN, Performer, outcome, somebody
+from gateway.words import SCREENS
+from tests.dialogue.cast import AGREEABLE, CALL, PIN, WORDS, Performer, outcome, somebody
 
 BUDGETS = (Budget(160, 70), Budget(182, 80))
 # What a menu offers, what is offered nowhere, and what no keypad has.
@@ -66,7 +67,7 @@ def deciding(data) -> Performer:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_is_typed_whatever_comes_of_it_there_is_a_screen_that_fits(data):
-    caller = somebody(data.draw(st.sampled_from([None, *WRITTEN])),
+    caller = somebody(data.draw(st.sampled_from([None, *SCREENS])),
                       tuple(data.draw(st.lists(st.sampled_from(["1", "5", "8", "98", "0", "77"]), max_size=3))),
                       in_writing=data.draw(st.booleans()))
     typed = data.draw(st.lists(KEYS, max_size=14))
@@ -188,7 +189,7 @@ def test_an_option_of_another_page_can_be_chosen_from_any():
 
 @pytest.mark.parametrize("name", ["home", "complaint.about", "programmes"])
 @pytest.mark.parametrize("budget", [*BUDGETS, Budget(999, 999)])
-@pytest.mark.parametrize("locale", WRITTEN)
+@pytest.mark.parametrize("locale", SCREENS)
 def test_no_page_offers_more_than_five_choices_and_none_is_lost(locale, budget, name):
     offers = [f"{option.key} {WORDS.say(locale, f'{name}.options.{option.label}')}"
               for option in options(HOUSEHOLD.states[name])]
@@ -223,7 +224,7 @@ def test_each_thing_that_was_brought_has_a_key_from_one_and_the_fixed_ones_stay(
     assert play(HOUSEHOLD, nothing, "9", somebody()).position.state == "review.all"
 
 
-@pytest.mark.parametrize("locale", WRITTEN)
+@pytest.mark.parametrize("locale", SCREENS)
 def test_what_was_picked_is_read_back_in_its_own_words(locale):
     caller = somebody(locale)
     for key, thing in enumerate(at("4", PIN, caller=caller).facts["things"], 1):
@@ -246,7 +247,7 @@ def test_what_somebody_has_to_say_is_read_back_and_handed_on_as_it_was_said():
     assert said not in repr(filed)
 
 
-@pytest.mark.parametrize("locale", WRITTEN)
+@pytest.mark.parametrize("locale", SCREENS)
 @pytest.mark.parametrize("said", [
     "أبتثجحخدذرزسشصضطظعغفقكلمنهوي" * 4, "abcdefghijklmnopqrstuvwxyz" * 4, " ".join(map(str, range(100, 200))),
     "€£$" * 40,
@@ -336,7 +337,7 @@ def test_a_way_that_is_no_way_does_not_grow_without_end():
     assert position.acted
 
 
-@pytest.mark.parametrize("locale", WRITTEN)
+@pytest.mark.parametrize("locale", SCREENS)
 def test_the_offer_to_go_on_tells_nothing_of_the_call_before(locale):
     offers = {shown(at(caller=somebody(locale, at(*typed).way))) for typed in (["5", "1", "8"], ["2"], ["4"])}
     assert len(offers) == 1

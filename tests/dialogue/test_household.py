@@ -16,13 +16,13 @@ from gateway.dialogue.longest import LONGEST, NETWORKS, SHOWN, pages_of, positio
 from gateway.dialogue.states import Confirm, Do, Pick, Return, options
 from gateway.registry.complaint_category import BY_TELEPHONE
 from gateway.words import SCREENS, TEMPLATES
-from tests.dialogue.cast import AGREEABLE, CALL, PIN, WORDS, WRITTEN, Performer, outcome, somebody
+from tests.dialogue.cast import AGREEABLE, CALL, PIN, WORDS, Performer, outcome, somebody
 
 NAVIGATION = {f"nav.{name}" for name in ("back", "home", "more", "wrong_choice", "wrong_pin", "wrong_ticket",
                                          "wrong_words")}
 # Said where no state is left to say it: after an error, and when it took too long.
 FAREWELLS = {"sorry.text", "late.text"}
-in_every_language = pytest.mark.parametrize("locale", WRITTEN)
+in_every_language = pytest.mark.parametrize("locale", SCREENS)
 
 
 def at(*typed: str, caller: Caller | None = None, performer=AGREEABLE) -> Position:
@@ -67,7 +67,7 @@ def test_no_screen_lacks_its_words_and_no_words_lack_a_screen(locale):
     assert set(named(written)) == needed
 
 
-@pytest.mark.parametrize("locale", [locale for locale in WRITTEN if locale != "ar-MA"])
+@pytest.mark.parametrize("locale", [locale for locale in SCREENS if locale != "ar-MA"])
 def test_latin_screens_cost_seven_bits_a_letter(locale):
     for state in set(SHOWN) - {"language"}:
         assert {encoding(text) for text in every_page(locale, state)} == {"gsm7"}, state

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
-from channels.text import USSD, digits
+from channels.base import Piece
+from channels.text import USSD, digits, parts
 from gateway.cli.dialogues import drawn
+from gateway.dialogue.ear import spoken_in
 from gateway.dialogue.engine import Effect, Outcome, Position, Step, begin, play, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.states import MORE, options
-from gateway.words import Words
-from tests.dialogue.cast import CODE, WORDS, WRITTEN, somebody
+from gateway.spoken import Spoken
+from gateway.studio import SLOTS, said
+from gateway.web.saying import prompt
+from gateway.web.sms import THREE_PARTS
+from gateway.words import LOCALES, SCREENS, Ear, Wording, Words
+from tests.dialogue.cast import CODE, WORDS, somebody
 from tests.dialogue.scenes import IN_WORDS, LANGUAGE, SAID, SCENES, Scene
 
 FOLDER = Path(__file__).parents[1] / "transcripts" / "dialogue"
@@ -42,6 +49,7 @@ class Medium:
     locales: tuple[str, ...]
     show: Callable[[Position, Words], Shown]
     in_writing: bool = False
+    wording: Wording = WORDS
 
 
 def on_screen(position: Position, words: Words) -> Shown:
@@ -51,7 +59,41 @@ def on_screen(position: Position, words: Words) -> Shown:
     return Shown(tuple(drawn(shown)), more in shown.text.splitlines(), shown.final)
 
 
-MEDIA: Mapping[str, Medium] = {"ussd": Medium(WRITTEN, on_screen)}
+def in_text(position: Position, words: Words) -> Shown:
+    """An answer by SMS."""
+    shown = screen(HOUSEHOLD, position, words, THREE_PARTS)
+    more = words.say(position.locale or HOUSEHOLD.locale, "nav.more")
+    lines = [f"    {line}" for line in shown.text.splitlines()]
+    return Shown((*lines, f"    ({parts(shown.text)} of 3 parts)"), more in shown.text.splitlines(), shown.final)
+
+
+class EveryVoice:
+    """A speaker of every language, who says what is written."""
+
+    def speakable(self, slot: str) -> bool:
+        return True
+
+    def pieces(self, spoken: Iterable[Spoken], slot: str) -> tuple[Piece, ...]:
+        return (Piece(" ".join(filter(None, (said(WORDS, slot, one) for one in spoken))), SLOTS[slot].locale),)
+
+
+def on_line(position: Position, words: Words) -> Shown:
+    """What is heard in a call."""
+    house = SimpleNamespace(words=words, recordings=EveryVoice(), settings=SimpleNamespace(service_code=CODE))
+    told = prompt(house, position)
+    awaits = {"keys": f"{told.most} keys at most are awaited" if told.most > 1 else "a key is awaited",
+              "voice": f"a message of {told.seconds} s is awaited", "nothing": "the call ends"}[told.awaits]
+    more = said(WORDS, "fr-MA", words.hear(spoken_in(position.locale or "ar-MA"), "voice.more")[0])
+    lines = [piece.text for piece in told.pieces]
+    return Shown((*(f"    {line}" for line in lines), f"    ({awaits})"),
+                 any(line.startswith(more) for line in lines), told.awaits == "nothing")
+
+
+MEDIA: Mapping[str, Medium] = {
+    "ussd": Medium(SCREENS, on_screen),
+    "sms": Medium(SCREENS, in_text, in_writing=True),
+    "voice": Medium(LOCALES, on_line, wording=Ear(WORDS)),
+}
 
 
 def play_scene(scene: Scene, locale: str, medium: Medium) -> str:
@@ -119,7 +161,7 @@ class _Performance:
         if effect.name == "send_help":
             return Outcome("ok")
         answer = self.waiting[effect.name].pop(0)
-        return answer if isinstance(answer, Outcome) else answer(WORDS, effect.locale)
+        return answer if isinstance(answer, Outcome) else answer(self.medium.wording, effect.locale)
 
 
 def transcripts() -> Iterator[tuple[Path, Scene, str, Medium]]:
@@ -130,7 +172,7 @@ def transcripts() -> Iterator[tuple[Path, Scene, str, Medium]]:
     for name, medium in MEDIA.items():
         for locale in medium.locales:
             for scene, played in SCENES.items():
-                if LANGUAGE not in played.typed or locale in KEYS:
+                if played.media(in_writing=medium.in_writing) and (LANGUAGE not in played.typed or locale in KEYS):
                     yield FOLDER / name / locale / f"{scene}.txt", played, locale, medium
 
 
