@@ -123,6 +123,11 @@ def digits(typed: str) -> str:
     return "".join(kept).translate(DIGITS).rstrip("#")
 
 
+def in_gsm7(text: str) -> str:
+    """The text for a screen that shows no other letters; what none of them can stand for is a question mark."""
+    return "".join(char if char in GSM7 else "?" for char in fold(text).text)
+
+
 def pages(
     body: str, options: Sequence[str], foot: Sequence[str], more: str, budget: Budget = USSD, at_once: int = 0
 ) -> list[str]:
@@ -130,7 +135,8 @@ def pages(
 
     No page has more than `at_once` options, where that is given; all but the last have as many as fit.
 
-    Pages break between options and between the body's lines; a line longer than a page breaks between words, and a word longer than that where the page ends.
+    Pages break between options and between the body's lines; a line longer than a page breaks between words, and a word
+    longer than that where the page ends.
     Each page ends with `foot`; each but the last has `more` before it. Raises `DoesNotFit`.
     """
     at_once = at_once or len(options)

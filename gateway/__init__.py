@@ -13,6 +13,7 @@ jobs keep the hours.
                      text: phrases, digits, dates, numbers
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
+      calling.py     people who are called back
       tellings.py    event -> notice, and the facts that fill it
       notices.py     notice -> medium, language, hour, or silence
       proof.py       what shows that a household was told, and what takes that proof away
@@ -20,7 +21,8 @@ jobs keep the hours.
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed), ear (a screen as it is heard);
-                     for its authors longest (what each screen costs at most) and picture (the tree as an SVG)
+                     for its authors longest (what each screen costs at most) and picture (the tree as an SVG);
+                     for whom it is made so: docs/accessibility.md
       studio.py      all that a call can say, in five slots, as takes for a speaker; recordings.py their files, and
                      what a provider plays of them; audio.py what a file is; synthesizer.py speech to try it out
       runtime.py     what one process holds; the only opener of connections
@@ -38,7 +40,8 @@ jobs keep the hours.
     channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, letter/,
                      sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
-    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines; worker and clock are the processes
+    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines, call_backs, voice_messages; worker and
+                     clock are the processes
 
 The rooms of the registry:
 
@@ -51,13 +54,14 @@ The rooms of the registry:
     all at once      vector, batch (whole numbers, exact), bulk and chunk (COPY), crossings, rejudging, recalculation
     programmes       programme (programmes.toml), condition (CEL)
     review           review (the household), review_desk (the clerks), review_clock (the hours)
-    complaint        complaint, complaint_category, complaint_reading, complaint_handling, complaint_clock
+    complaint        complaint, complaint_category, complaint_reading, complaint_handling, complaint_clock;
+                     voice_message (what was spoken of one)
     change           update, declaration, number_change, data_round, stale
     beneath all      steps (a state moves by a table), clock (working days), audit, events
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox -> reasons, tellings -> untold -> proof
+    channels | settings, vault -> db -> registry -> words, outbox, calling -> reasons, tellings -> untold -> proof
     -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -114,10 +115,15 @@ def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
     """Insert the rows whose unique keys are not there yet. Returns the ids of those that were."""
     if not rows:
         return set()
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(model).on_conflict_do_nothing().returning(model.__table__.c.id).execution_options(
+    return set(session.scalars(_insert_new(model, session.get_bind().dialect.name), list(rows)))
+
+
+@cache
+def _insert_new(model: type[Base], dialect_name: str) -> Any:
+    """Made once for each table: making a statement costs more than the database's answer to it."""
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    return dialect.insert(model).on_conflict_do_nothing().returning(model.__table__.c.id).execution_options(
         render_nulls=True)
-    return set(session.scalars(statement, list(rows)))
 
 
 def _open(url: str) -> sa.Engine:

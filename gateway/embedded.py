@@ -30,6 +30,8 @@ VAR = Path(environment().get("VAR_DIR", "var"))
 PORTS = {"web": 8580, "operator": 8581, "redis": 8582}
 WORKERS = 2
 READY_WITHIN_S = 30
+# Nobody's: Twilio keeps it for tests.
+VOICE_NUMBER = "+15005550006"
 
 
 class AlreadyRunning(Exception):
@@ -181,6 +183,9 @@ def _defaults(var: Path) -> dict[str, str]:
         "AFRICASTALKING_USERNAME": "sandbox",
         "AFRICASTALKING_API_KEY": secrets.token_hex(16),
         "AFRICASTALKING_SENDER": "RSU",
+        "VOICE_PROVIDER": "twilio",
+        "VOICE_NUMBER": VOICE_NUMBER,
+        "SYNTHESIZED_SPEECH": "yes",
         "QUIET_HOURS": "0-0",
         "VAR_DIR": str(var),
     }
@@ -195,6 +200,7 @@ def _addresses() -> dict[str, str]:
         "PUBLIC_URL": f"http://127.0.0.1:{ports['web']}",
         "TWILIO_BASE_URL": operator,
         "AFRICASTALKING_BASE_URL": operator + "/version1",
+        "AFRICASTALKING_VOICE_URL": operator,
         **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()},
     }
 
@@ -203,6 +209,9 @@ def _operator(settings: Mapping[str, str]) -> dict[str, object]:
     return {
         "host": "127.0.0.1", "port": int(settings["OPERATOR_PORT"]), "gateway_url": settings["PUBLIC_URL"],
         "callback_token": settings["CALLBACK_TOKENS"].split(",")[0], "service_code": settings["SERVICE_CODE"],
+        # A folder that an earlier version made has no such settings.
+        "voice_number": settings.get("VOICE_NUMBER", VOICE_NUMBER),
+        "voice_provider": settings.get("VOICE_PROVIDER", "twilio"),
         "twilio": {"account_sid": settings["TWILIO_ACCOUNT_SID"], "auth_token": settings["TWILIO_AUTH_TOKEN"]},
         "africastalking": {"username": settings["AFRICASTALKING_USERNAME"],
                            "api_key": settings["AFRICASTALKING_API_KEY"]},

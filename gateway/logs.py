@@ -24,7 +24,8 @@ PERSONAL = re.compile(
     | [\u0600-\u06ff\u2d30-\u2d7f][\u0600-\u06ff\u2d30-\u2d7f\s.:*#0-9]*
     # The secret part of a callback's address, and the fields of a form.
     | (?<=/ussd/africastalking/)[\w-]+ | (?<=/sms/africastalking/)[\w-]+ | (?<=/receipts/africastalking/)[\w-]+
-    | (?:text|input|lastAppResponse|[Bb]ody|message|Digits|apiKey|pin|to|To)=[^\s&]+
+    | (?<=/ussd/generic/)[\w-]+ | (?<=/voice/africastalking/)[\w/-]+ | (?<=/voice/twilio/)[\w-]+
+    | (?:text|input|lastAppResponse|[Bb]ody|message|Digits|dtmfDigits|apiKey|pin|to|To)=[^\s&]+
     """, re.VERBOSE)
 NOISY = ("twilio.http_client", "urllib3", "werkzeug", "rq.worker", "rq.job", "rq.queue", "alembic", "fontTools",
          "sqlalchemy", "redis", "psycopg")

@@ -19,12 +19,13 @@ from jinja2 import TemplateError
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
+from channels.text import fold
 from gateway import outbox, proof, reasons, untold
 from gateway.outbox import Draft, Settlement
 from gateway.registry import audit, number_change, registration
 from gateway.registry import household as households
 from gateway.registry.clock import CASABLANCA, day_of
-from gateway.registry.events import Event
+from gateway.registry.events import Event, NumberDoubted
 from gateway.registry.household import Household
 from gateway.registry.review import last_day
 from gateway.settings import QuietHours
@@ -40,6 +41,8 @@ Failed = dict[Telling, Exception]
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
+# What a conversation says next is a message under this name; no document words it.
+ANSWER = "answer"
 # Where a theft may be under way, no new PIN goes out with the warning.
 WITHOUT_PIN = ("number_change_asked",)
 
@@ -78,6 +81,14 @@ class Teller:
         homes = [event.household_id for event in events if event.household_id]
         unheard = list(proof.disowned(session, self.vault, msisdn, homes, now))
         return self.tell(session, events, now) + self._tell(session, unheard, now, by_post=True)
+
+    def doubted(self, session: Session, events: Sequence[NumberDoubted], now: datetime) -> int:
+        """These numbers may be a stranger's: what still waits to be texted there goes by letter; then they are told."""
+        for event in events:
+            msisdn = households.number_of(session, self.vault, event.contact_id)
+            for settlement in outbox.close(session, self.vault, msisdn, self.words.notices(), now, event.household_id):
+                self.heard(session, settlement, now)
+        return self.tell(session, events, now)
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
         """A message has ended: keep the proof of notification, or try another way."""
@@ -134,6 +145,12 @@ class Teller:
         body = self.words.notice(notice, "sms", locale, reference=reference, service_code=self.service_code, **facts)
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
                                                 self.words.about(notice).policy)], now)
+
+    def answer(self, session: Session, body: str, locale: str, msisdn: str, subject: str, now: datetime) -> None:
+        """Send back what a conversation says next, in its own words."""
+        locale = locale if locale in LOCALES else LOCALES[0]
+        outbox.post(session, self.vault, [Draft(None, ANSWER, subject, "sms", locale, outbox.new_reference(), msisdn,
+                                                fold(body).text, "at_most_once")], now)
 
     @property
     def by_day(self) -> tuple[str, ...]:

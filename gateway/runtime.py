@@ -17,8 +17,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from channels import SmsChannel, open_sms
-from channels.base import BadCallback
+from channels import SmsChannel, open_sms, open_voice
+from channels.base import BadCallback, Telephony
 from channels.letter.tray import Tray
 from gateway.db import Database
 from gateway.dialogue.household import HOUSEHOLD
@@ -51,6 +51,7 @@ class Runtime:
     vault: Vault
     words: Words
     channels: Mapping[str, SmsChannel]
+    telephones: Mapping[str, Telephony]
     clock: Callable[[], datetime]
 
     @classmethod
@@ -61,13 +62,8 @@ class Runtime:
         """
         clock = clock or (lambda: datetime.now(UTC))
         _check_formula(settings.formula, day_of(clock()))
-        channels = {}
-        if settings.twilio:
-            channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
-        if settings.africastalking:
-            channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
         return cls(settings, Database(settings.database_url), _redis(settings.redis_url),
-                   Vault(settings.secret_keys), _words(), channels, clock)
+                   Vault(settings.secret_keys), _words(), _channels(settings), _telephones(settings), clock)
 
     def at(self, clock: Callable[[], datetime]) -> Runtime:
         """The same house at another hour."""
@@ -108,7 +104,7 @@ class Runtime:
     def choose(self, avoid: list[str]) -> str | None:
         """Draw a provider by weight: never a paused one, and one that has refused only if no other is left."""
         running = [(name, weight) for name, weight in self.settings.sms_providers
-                   if weight and not self.redis.exists(f"paused:{name}")]
+                   if weight and not self.paused(name)]
         fresh = [(name, weight) for name, weight in running if name not in avoid] or running
         if not fresh:
             return None
@@ -119,11 +115,21 @@ class Runtime:
         with suppress(RedisError):
             self.redis.set(f"paused:{provider}", b"1", ex=PAUSE_S)
 
+    def paused(self, provider: str) -> bool:
+        """Whether it is left alone."""
+        return bool(self.redis.exists(f"paused:{provider}"))
+
     def channel(self, provider: str) -> SmsChannel:
         """A provider's channel. Raises `BadCallback` for one that this house does not use."""
         if provider not in self.channels:
             raise BadCallback("this provider is not in SMS_PROVIDERS")
         return self.channels[provider]
+
+    def telephony(self, provider: str) -> Telephony:
+        """Who carries telephone calls. Raises `BadCallback` for one that this house does not use."""
+        if provider not in self.telephones:
+            raise BadCallback("this provider carries no calls of this house")
+        return self.telephones[provider]
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Count, for the metrics. A figure is never worth a failure: without Redis it is not counted."""
@@ -141,6 +147,28 @@ class Runtime:
         """Give back what was opened."""
         self.database.close()
         self.redis.close()
+
+
+def _channels(settings: Settings) -> dict[str, SmsChannel]:
+    channels = {}
+    if settings.twilio:
+        channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
+    if settings.africastalking:
+        channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
+    return channels
+
+
+def _telephones(settings: Settings) -> dict[str, Telephony]:
+    """With every account, once there are calls: one that began by a provider ends by it, whichever is named now."""
+    telephones = {}
+    if settings.voice_provider and settings.twilio:
+        account = asdict(settings.twilio) | {"sender": settings.voice_number, "public_url": settings.public_url}
+        telephones["twilio"] = open_voice("twilio", **account)
+    if settings.voice_provider and settings.africastalking:
+        account = asdict(settings.africastalking)
+        account |= {"sender": settings.voice_number, "base_url": settings.africastalking_voice_url}
+        telephones["africastalking"] = open_voice("africastalking", **account)
+    return telephones
 
 
 @cache

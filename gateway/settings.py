@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from channels.ussd.wire import BadWire, Wire
 
 PROVIDERS = ("twilio", "africastalking")
+TELEPHONE = r"\+[1-9][0-9]{7,14}"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENVIRONMENT_FILE = "mouachir.env"
 # Whoever sets one of these means a service; what is missing then is a mistake, not a wish for the embedded house.
@@ -74,6 +75,11 @@ class Settings:
     sms_providers: tuple[tuple[str, int], ...]
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
+    voice_provider: str
+    voice_number: str
+    missed_call_number: str
+    africastalking_voice_url: str
+    recording_days: int
     quiet_hours: QuietHours
     ussd_budgets: Mapping[str, tuple[int, int]]
     ussd_generic: Wire | None
@@ -117,6 +123,11 @@ class Settings:
                 sender=read.text("AFRICASTALKING_SENDER"),
                 base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
             ) if "africastalking" in named else None,
+            voice_provider=read.voice_provider("VOICE_PROVIDER", named),
+            voice_number=read.voice_number("VOICE_NUMBER"),
+            missed_call_number=read.missed_call_number("MISSED_CALL_NUMBER"),
+            africastalking_voice_url=read.url("AFRICASTALKING_VOICE_URL", "https://voice.africastalking.com"),
+            recording_days=read.days("RECORDING_DAYS", 90, at_most=365),
             quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
             ussd_budgets=read.budgets("USSD_BUDGETS"),
             ussd_generic=read.wire("USSD_GENERIC"),
@@ -218,13 +229,18 @@ class _Reader:
         return QuietHours(int(match[1]), int(match[2]))
 
     def budgets(self, name: str) -> dict[str, tuple[int, int]]:
-        """`60400:182/80`: by network code, the septets and the UCS-2 units of a screen, within the standard's most."""
+        """`60400:182/80`: by network code, the septets and the UCS-2 units of a screen, within the standard's most.
+
+        `60400:160/0` is a network that shows no Arabic.
+        """
         found: dict[str, tuple[int, int]] = {}
         value = self.text(name, "")
         for part in value.split(",") if value else ():
-            match = re.fullmatch(r"([0-9]{3,8}):([0-9]{3})/([0-9]{2})", part.strip())
-            if not match or match[1] in found or not (160 <= int(match[2]) <= 182 and 70 <= int(match[3]) <= 80):
-                self.problems.append(f"{name}: write network codes and sizes from 160/70 to 182/80, as 60400:182/80")
+            match = re.fullmatch(r"([0-9]{3,8}):([0-9]{3})/(0|[0-9]{2})", part.strip())
+            if not match or match[1] in found or not (160 <= int(match[2]) <= 182 and (
+                    match[3] == "0" or 70 <= int(match[3]) <= 80)):
+                self.problems.append(f"{name}: write network codes and sizes from 160/70 to 182/80, as 60400:182/80, "
+                                     "or 60400:160/0 where a network shows no Arabic")
                 return {}
             found[match[1]] = (int(match[2]), int(match[3]))
         return found
@@ -254,6 +270,26 @@ class _Reader:
             self.problems.append(f"{name}: write weights, as twilio:70,africastalking:30")
             return ()
         return tuple((key, int(weight)) for key, _, weight in pairs)
+
+    def voice_provider(self, name: str, accounts: Sequence[str]) -> str:
+        """Whose account carries telephone calls; empty for none. `accounts` are those that were read."""
+        value = self.pattern(name, "|".join(PROVIDERS), " or ".join(PROVIDERS), "")
+        if value in PROVIDERS and accounts and value not in accounts:
+            self.problems.append(f"{name}: name {value} in SMS_PROVIDERS too, to have its account read; "
+                                 f"{value}:0 sends no texts")
+        return value
+
+    def voice_number(self, name: str) -> str:
+        """Needed only where there are calls."""
+        needed = None if self.text("VOICE_PROVIDER", "") in PROVIDERS else ""
+        return self.pattern(name, TELEPHONE, "+212530000080", needed)
+
+    def missed_call_number(self, name: str) -> str:
+        """A number that is never answered: it must be another one than that which is."""
+        value = self.pattern(name, TELEPHONE, "+212530000081", "")
+        if value and value == self.text("VOICE_NUMBER", ""):
+            self.problems.append(f"{name}: must be another number than VOICE_NUMBER, which is answered")
+        return value
 
     def keys(self, name: str) -> tuple[tuple[int, bytes], ...]:
         """`1:BASE64,2:BASE64`: key number (1 to 255) and 32 bytes; the first one seals, all of them open."""

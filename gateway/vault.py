@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 FORMAT = 1
 NONCE = 12
 # Six digits are a million guesses: the pepper and the lock-out protect them, not the cost of the hash.
-PIN_HASHER = PasswordHasher(time_cost=1, memory_cost=7 * 1024, parallelism=1)
+PIN_HASHER = PasswordHasher(time_cost=1, memory_cost=4 * 1024, parallelism=1)
 
 
 class CannotOpen(Exception):
@@ -43,13 +42,20 @@ class Vault:
 
     def seal(self, text: str, column: str, row: UUID | str) -> bytes:
         """Encrypt `text` for this column (`contact.msisdn`) of this row alone."""
-        nonce = os.urandom(NONCE)
-        header = bytes([FORMAT, self._primary])
-        sealed = self._ciphers[self._primary].encrypt(nonce, text.encode(), _bound(header, column, row))
-        return header + nonce + sealed
+        return self.seal_bytes(text.encode(), column, row)
 
     def open(self, sealed: bytes, column: str, row: UUID | str) -> str:
         """Raises `CannotOpen` when the key is gone, the bytes were changed, or the row is another."""
+        return self.open_bytes(sealed, column, row).decode()
+
+    def seal_bytes(self, content: bytes, column: str, row: UUID | str) -> bytes:
+        """The same for what is no text."""
+        nonce = os.urandom(NONCE)
+        header = bytes([FORMAT, self._primary])
+        return header + nonce + self._ciphers[self._primary].encrypt(nonce, content, _bound(header, column, row))
+
+    def open_bytes(self, sealed: bytes, column: str, row: UUID | str) -> bytes:
+        """Raises `CannotOpen`."""
         header, nonce, body = sealed[:2], sealed[2 : 2 + NONCE], sealed[2 + NONCE :]
         if len(nonce) < NONCE or header[0] != FORMAT:
             raise CannotOpen(f"{column}: not a sealed value")
@@ -57,7 +63,7 @@ class Vault:
         if cipher is None:
             raise CannotOpen(f"{column}: sealed with a key that SECRET_KEYS no longer holds")
         try:
-            return cipher.decrypt(nonce, body, _bound(header, column, row)).decode()
+            return cipher.decrypt(nonce, body, _bound(header, column, row))
         except InvalidTag:
             raise CannotOpen(f"{column}: changed, or moved from another row") from None
 
@@ -70,25 +76,27 @@ class Vault:
         return [self._blind(key, value, column) for key in self._index_keys.values()]
 
     def hash_pin(self, pin: str, household: UUID) -> str:
-        """`key number$argon2id hash`."""
-        return f"{self._primary}${PIN_HASHER.hash(self._peppered(self._primary, pin, household))}"
+        """`key number$argon2id hash`. A household has one salt, so its PIN gives the same each time."""
+        return self._hashed(self._primary, pin, household)
 
-    def proves_pin(self, stored: str, pin: str, household: UUID) -> bool:
-        """Whether `pin` is the one that `stored` was made of."""
-        number, _, hashed = stored.partition("$")
-        if not number.isdigit() or int(number) not in self._peppers:
-            return False
-        try:
-            return PIN_HASHER.verify(hashed, self._peppered(int(number), pin, household))
-        except (VerificationError, InvalidHashError):
-            return False
+    def proves_pin(self, stored: Sequence[str], pin: str, household: UUID) -> list[bool]:
+        """For each that is stored of this household, whether `pin` is the one that it was made of.
+
+        One hash is computed, be nothing stored or several; while keys are being changed, one for each key.
+        """
+        numbers = {one.partition("$")[0] for one in stored} & {str(number) for number in self._peppers}
+        hashed = {number: self._hashed(int(number), pin, household) for number in numbers or {str(self._primary)}}
+        return [number in hashed and hmac.compare_digest(one.encode(), hashed[number].encode())
+                for one in stored for number in (one.partition("$")[0],)]
+
+    def _hashed(self, number: int, pin: str, household: UUID) -> str:
+        salt = self._blind(self._index_keys[number], str(household), "pin.salt")[:16]
+        peppered = hmac.digest(self._peppers[number], household.bytes + pin.encode(), hashlib.sha256)
+        return f"{number}${PIN_HASHER.hash(peppered, salt=salt)}"
 
     @staticmethod
     def _blind(key: bytes, value: str, column: str) -> bytes:
         return hmac.digest(key, column.encode() + b"\x00" + value.encode(), hashlib.sha256)
-
-    def _peppered(self, number: int, pin: str, household: UUID) -> bytes:
-        return hmac.digest(self._peppers[number], household.bytes + pin.encode(), hashlib.sha256)
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

@@ -16,11 +16,13 @@ import sqlalchemy as sa
 from click import ClickException
 from click.testing import CliRunner
 
+from channels.sandbox import Config
 from gateway import embedded
 from gateway.cli import main
 from gateway.cli.opening import opened
 from gateway.outbox import Message
 from gateway.registry.index import Formula
+from gateway.settings import Settings
 from tests.conftest import EXAMPLE, SETTINGS, open_house
 from tests.web.desk import rows
 
@@ -239,6 +241,14 @@ def test_a_service_that_lacks_a_setting_gets_no_embedded_house(tmp_path):
                           text=True, capture_output=True, check=False)
     assert (done.returncode, "DATABASE_URL: is missing" in done.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_house_on_one_machine_has_telephone_calls_by_its_own_operator(tmp_path):
+    embedded.prepare(tmp_path)
+    written = dict(line.split("=", 1) for line in (tmp_path / "mouachir.env").read_text().splitlines())
+    settings, operator = Settings.from_env(written), Config.read(tmp_path / "operator.json")
+    assert (settings.voice_provider, settings.voice_number) == (operator.voice_provider, operator.voice_number)
+    assert settings.africastalking_voice_url == f"http://127.0.0.1:{operator.port}"
 
 
 def test_two_houses_do_not_share_a_folder(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.registry import voice_message
 from gateway.registry.complaint import Complaint
 from gateway.registry.numbers import spaced
 from tests.conftest import SETTINGS, a_row, register
@@ -110,3 +111,68 @@ def test_the_number_of_a_complaint_names_its_household_but_not_by_a_sensitive_on
     run("file", "abuse", "--household", "2900000001", *AMINA)
     secret, = [one.number for one in rows(runtime, Complaint) if one.sensitive]
     assert "No household has this number" in run("file", "other", "--household", secret, *BRAHIM).stderr
+
+
+# Spoken
+
+
+SOUND = b"ID3 a donkey, no car"
+
+
+@pytest.fixture
+def spoken(run, runtime):
+    """The number of a complaint of which something was said, with Brahim."""
+    def complained(category="data_wrong", *, fetched=True):
+        assert run("file", category, "--anonymous", *AMINA).exit_code == 0
+        found = rows(runtime, Complaint)[-1]
+        with runtime.database.write() as session:
+            named = {"conversation": "a call", "now": runtime.clock()}
+            message = voice_message.announce(session, runtime.vault, provider="twilio", url="https://there/RE0",
+                                             seconds=17, **named)
+            assert voice_message.attach(session, runtime.vault, message, found.id, **named)
+            if fetched:
+                voice_message.keep(session, runtime.vault, message, SOUND, runtime.clock())
+        assert run("assign", found.number, "--to", "Brahim", *AMINA).exit_code == 0
+        return found.number
+
+    return complained
+
+
+def test_a_clerk_hears_what_was_said_and_writes_it_down(run, spoken, tmp_path):
+    number, out = spoken(), tmp_path / "said.mp3"
+    assert "spoken       17 s, to be heard\n" in run("show", number, *BRAHIM).stdout
+    assert "nothing was written" in run("show", number, "--text", *BRAHIM).stdout
+    assert run("listen", number, "--out", out, *BRAHIM).stdout == f"{spaced(number)}  {out}\n"
+    assert (out.read_bytes(), out.stat().st_mode & 0o777) == (SOUND, 0o600)
+    assert run("transcribe", number, *BRAHIM, typed="A donkey, no car.").exit_code == 0
+    shown = run("show", number, "--text", *BRAHIM).stdout
+    assert "17 s, to be heard, written down" in shown
+    assert "A donkey, no car." in shown
+
+
+def test_nothing_is_written_over_what_is_there(run, spoken, tmp_path):
+    number, out = spoken(), tmp_path / "said.mp3"
+    out.write_text("a letter")
+    done = run("listen", number, "--out", out, *BRAHIM)
+    assert (done.exit_code, out.read_text()) == (1, "a letter")
+    assert "cannot be made" in done.stderr
+    assert run("listen", number, "--out", tmp_path / "no folder" / "said.mp3", *BRAHIM).exit_code == 1
+
+
+@pytest.mark.parametrize("category", ["data_wrong", "abuse"])
+def test_what_was_said_is_for_whoever_handles_it(run, spoken, tmp_path, category):
+    number, out = spoken(category), tmp_path / "said.mp3"
+    for command in (("listen", number, "--out", out), ("transcribe", number, "--text", "He said.")):
+        done = run(*command, "--by", "Said")
+        assert done.exit_code == 1
+        assert "assigned to" in done.stderr
+    assert not out.exists()
+    assert run("listen", number, "--out", out, *AMINA).exit_code == 0, "a focal point"
+
+
+def test_what_has_not_come_yet_is_said_so(run, spoken, tmp_path):
+    number = spoken(fetched=False)
+    assert "17 s, not fetched yet" in run("show", number, *BRAHIM).stdout
+    done = run("listen", number, "--out", tmp_path / "said.mp3", *BRAHIM)
+    assert (done.exit_code, list(tmp_path.glob("*.mp3"))) == (1, [])
+    assert "try again later" in done.stderr

@@ -13,8 +13,9 @@ import pytest
 
 from gateway.app import create_app
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.states import Do, options
-from gateway.words import LOCALES, TEMPLATES, Words
+from gateway.dialogue.longest import SHOWN
+from gateway.dialogue.states import Pick, options
+from gateway.words import LOCALES, SCREENS, TEMPLATES, Words
 from jobs import alarm, clock, queues
 from tests.web.desk import contents
 
@@ -130,11 +131,12 @@ def words() -> Words:
     return Words()
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", SCREENS)
 def test_every_language_has_every_screen(words, locale):
-    shown = {name: state for name, state in HOUSEHOLD.states.items() if not isinstance(state, Do)}
+    shown = {name: HOUSEHOLD.states[name] for name in SHOWN}
     needed = {f"{HOUSEHOLD.says(name)}.text" for name in shown} | {
         f"{HOUSEHOLD.says(name)}.options.{option.label}" for name, state in shown.items() for option in options(state)}
+    needed |= {f"{HOUSEHOLD.says(name)}.item" for name, state in shown.items() if isinstance(state, Pick)}
     assert sorted(needed - words.names(locale)) == []
 
 

@@ -100,8 +100,8 @@ def test_the_pin_on_the_sheet_opens_the_household_and_stands_nowhere_else(runtim
     with runtime.database.read() as session:
         household = session.scalars(sa.select(Household)).one()
         kept = session.scalars(sa.select(Credential)).one()
-        assert runtime.vault.proves_pin(kept.pin_hash, pin, household.id)
-        assert not runtime.vault.proves_pin(kept.pin_hash, f"{(int(pin) + 1) % 10**6:06d}", household.id)
+        assert runtime.vault.proves_pin([kept.pin_hash], pin, household.id) == [True]
+        assert runtime.vault.proves_pin([kept.pin_hash], f"{(int(pin) + 1) % 10**6:06d}", household.id) == [False]
         for table in Base.metadata.sorted_tables:
             for row in session.execute(sa.select(table)):
                 assert pin not in [str(value) for value in row], table.name
@@ -239,7 +239,7 @@ def test_a_worker_that_prints_for_longer_than_its_lease_throws_its_sheets_away(r
     pins = {pin for sheet in sheets(runtime) for pin in re.findall(PIN, sheet)}
     with runtime.database.read() as session:
         for kept in session.scalars(sa.select(Credential)):
-            assert any(runtime.vault.proves_pin(kept.pin_hash, pin, kept.id) for pin in pins)
+            assert any(runtime.vault.proves_pin([kept.pin_hash], pin, kept.id) == [True] for pin in pins)
 
 
 def test_to_recover_twice_or_where_nothing_broke_changes_nothing(runtime):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.base import BadCallback
 from gateway.settings import ENVIRONMENT_FILE, OF_A_SERVICE, QuietHours, Settings, SettingsError, in_service
 from tests.conftest import NOON, SETTINGS, open_house
 
@@ -54,6 +55,9 @@ MALFORMED = [
     ("UNKNOWN_FOR_S", "9999999"),
     ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),
     ("SYNTHESIZED_SPEECH", "maybe"),
+    ("VOICE_PROVIDER", "pigeon"), ("VOICE_PROVIDER", "twilio,africastalking"),
+    ("VOICE_NUMBER", "0530000080"), ("VOICE_NUMBER", "+212 530 00 00 80"), ("MISSED_CALL_NUMBER", "+0530000080"),
+    ("MISSED_CALL_NUMBER", "+1234567"), ("RECORDING_DAYS", "0"), ("RECORDING_DAYS", "366"),
     ("REVIEW_ANSWER_DAYS", "0"), ("REVIEW_ANSWER_DAYS", "a month"),
 ]
 
@@ -111,7 +115,8 @@ def test_a_problem_never_quotes_the_value():
     assert "a-bad-secret" not in str(error)
 
 
-@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL"])
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL",
+                                  "AFRICASTALKING_VOICE_URL"])
 @pytest.mark.parametrize("host", ["rsu.example.ma", "10.0.0.1", "127.0.0.1.example.ma", "localhost.example.ma",
                                   "127.0.0.2", "[2001:db8::1]", "0.0.0.0"])
 def test_an_address_without_https_is_refused(name, host):
@@ -166,6 +171,52 @@ def test_a_wrong_wording_of_an_operator_stops_the_start_and_names_the_key(tmp_pa
 
 def test_the_days_for_the_answer_to_a_review_can_be_set():
     assert Settings.from_env({**GOOD, "REVIEW_ANSWER_DAYS": "45"}).review_answer_days == 45
+
+
+# Telephone calls
+
+
+CALLS = {"VOICE_PROVIDER": "twilio", "VOICE_NUMBER": "+212530000080"}
+
+
+def test_without_a_provider_of_calls_there_are_none():
+    settings = Settings.from_env(GOOD)
+    assert (settings.voice_provider, settings.voice_number, settings.missed_call_number) == ("", "", "")
+    assert settings.africastalking_voice_url == "https://voice.africastalking.com"
+    assert settings.recording_days == 90
+
+
+def test_the_numbers_of_the_service_are_read():
+    settings = Settings.from_env({**GOOD, **CALLS, "MISSED_CALL_NUMBER": "+212530000081", "RECORDING_DAYS": "30"})
+    assert (settings.voice_provider, settings.voice_number, settings.missed_call_number, settings.recording_days) == (
+        "twilio", "+212530000080", "+212530000081", 30)
+
+
+def test_where_there_are_calls_there_must_be_a_number():
+    assert refused(VOICE_PROVIDER="twilio").problems == ["VOICE_NUMBER: is missing"]
+
+
+def test_the_number_that_is_answered_is_not_the_one_that_is_refused():
+    (problem,) = refused(**CALLS, MISSED_CALL_NUMBER=CALLS["VOICE_NUMBER"]).problems
+    assert problem.startswith("MISSED_CALL_NUMBER: must be another number")
+
+
+def test_the_account_by_which_we_call_must_be_there():
+    (problem,) = refused(**CALLS, SMS_PROVIDERS="africastalking:1").problems
+    assert problem.startswith("VOICE_PROVIDER: name twilio in SMS_PROVIDERS too")
+    assert Settings.from_env({**GOOD, **CALLS, "SMS_PROVIDERS": "africastalking:1,twilio:0"}).voice_provider
+
+
+@pytest.mark.parametrize(("changed", "open_to"), [
+    ({}, []), (CALLS, ["africastalking", "twilio"]), ({**CALLS, "SMS_PROVIDERS": "twilio:1"}, ["twilio"]),
+])
+def test_calls_are_taken_by_the_accounts_that_there_are(changed, open_to, tmp_path):
+    house = open_house(f"sqlite:///{tmp_path}/house.db", "redis://127.0.0.1:1", tmp_path, lambda: NOON, **changed)
+    assert sorted(house.telephones) == open_to
+    assert [house.telephony(name).name for name in open_to] == open_to
+    for name in {"twilio", "africastalking", "pigeon"} - set(open_to):
+        with pytest.raises(BadCallback, match="carries no calls"):
+            house.telephony(name)
 
 
 @pytest.fixture

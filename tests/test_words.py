@@ -1,15 +1,18 @@
 """Words: found by name, agreeing with their numbers, never half there."""
 
+import re
+import tomllib
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
-from jinja2 import UndefinedError
+from jinja2 import Environment, UndefinedError, meta
 
 from channels.text import encoding
-from gateway.words import LOCALES, NoSuchWords, Words
+from gateway.words import SCREENS, TEMPLATES, NoSuchWords, Words
 
-SCREENS = {
+FILES = {
     "ar-MA": """
 [home]
 text = "مرحبا {{ name }}"
@@ -49,7 +52,23 @@ text = "{{ count('days', n) }}"
 [count.days]
 other = "{n} n wussan"
 """,
+    "ar-Latn-MA": """
+[left]
+text = "{{ count('days', n) }}"
+[count.days]
+zero = "{n} youm"
+one = "youm wa7ed"
+two = "youmayn"
+few = "{n} iyyam"
+many = "{n} youm"
+other = "{n} youm"
+""",
 }
+# What a screen can say: the tree, and what an effect brings to it.
+SAID_ON_SCREENS = ("", "programmes.", "standing.", "terms.")
+LATIN = tuple(locale for locale in SCREENS if locale != "ar-MA")
+IS_NUMBER = re.compile(r"^[^a-zA-Z]*[0-9][^a-zA-Z]*$")
+MIXED = re.compile(r"[a-zA-Z][0-9]|[0-9][a-zA-Z]")
 NOTICE = """
 purpose = "Says hello."
 policy = "at_most_once"
@@ -62,7 +81,7 @@ parts = {"ar-MA" = 1}
 def templates(tmp_path):
     (tmp_path / "words").mkdir()
     (tmp_path / "notices" / "hello").mkdir(parents=True)
-    for locale, text in SCREENS.items():
+    for locale, text in FILES.items():
         (tmp_path / "words" / f"{locale}.toml").write_text(text, encoding="utf-8")
     documents = {
         "_shared.fr-MA.j2": "{% macro whom(name) %}« {{ name }} »{% endmacro %}",
@@ -126,6 +145,12 @@ def test_french_counts_zero_as_one_and_amazigh_has_one_form(words):
     assert words.say("zgh-MA", "left.text", n=1) == "1 n wussan"
 
 
+def test_arabic_in_latin_letters_counts_as_arabic_does_and_is_a_language_of_its_own(words):
+    said = [words.say("ar-Latn-MA", "left.text", n=n) for n in (0, 1, 2, 3, 11, 100)]
+    assert said == ["0 youm", "youm wa7ed", "youmayn", "3 iyyam", "11 youm", "100 youm"]
+    assert words.names("ar-Latn-MA") == {"left.text"}
+
+
 def test_a_counted_phrase_with_a_gap_stops_the_start(templates):
     file = templates / "words" / "ar-MA.toml"
     file.write_text(file.read_text(encoding="utf-8").replace('two = "يومان"', ""), encoding="utf-8")
@@ -180,4 +205,64 @@ def test_a_notice_tells_about_itself(words):
 
 
 def test_words_are_marked_until_a_native_reader_has_read_them(words):
-    assert [words.reviewed(locale) for locale in LOCALES] == [False, True, False]
+    assert [words.reviewed(locale) for locale in SCREENS] == [False, True, False, False]
+
+
+# The words themselves
+
+
+def flat(table, prefix=""):
+    for name, value in table.items():
+        yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, str(value))]
+
+
+def written(locale):
+    """What stands in the files that a screen is made of: name and text, as written."""
+    files = [TEMPLATES / "words" / f"{table}{locale}.toml" for table in SAID_ON_SCREENS]
+    tables = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {name: text for table in tables for name, text in flat(table) if name != "reviewed"}
+
+
+def uncounted(locale):
+    """Without the forms of a counted phrase: each language has its own."""
+    return {name: text for name, text in written(locale).items() if not name.startswith("count.")}
+
+
+def facts(text):
+    environment = Environment()
+    environment.filters |= {"date": str, "index": str, "dial": str, "digits": str}
+    return meta.find_undeclared_variables(environment.parse(text)) - {"count", "say"}
+
+
+@pytest.mark.parametrize("locale", SCREENS)
+def test_a_screen_says_in_each_language_what_it_says_in_the_others(locale):
+    assert uncounted(locale).keys() == uncounted("fr-MA").keys()
+
+
+@pytest.mark.parametrize("locale", SCREENS)
+def test_a_screen_tells_in_each_language_the_same_facts(locale):
+    french = uncounted("fr-MA")
+    assert [name for name, text in uncounted(locale).items() if facts(text) != facts(french[name])] == []
+
+
+@pytest.mark.parametrize("locale", LATIN)
+def test_no_word_in_latin_letters_takes_its_screen_out_of_seven_bits(locale):
+    dear = {name for name, text in written(locale).items() if encoding(text) != "gsm7"}
+    assert dear <= {"language.text", "language.options.ar-MA", "language.options.fr-MA"}
+
+
+def test_no_option_of_arabic_in_latin_letters_begins_with_a_digit():
+    """It stands behind its key: `1 3lach` is read as 13. What weighs in the index is picked from a list as well."""
+    behind_a_key = re.compile(r"\.options\.|^term\.|\.short$")
+    assert [name for name, text in written("ar-Latn-MA").items()
+            if behind_a_key.search(name) and text[0].isdigit()] == []
+
+
+def test_no_digit_that_is_a_letter_stands_beside_a_number():
+    """`24 sa3a` and `6 ar9am` are numbers that somebody would type."""
+    for name, text in written("ar-Latn-MA").items():
+        told = re.sub(r"{n}|{{ *(number|amount|of|positions|\w+ \| (date|index)) *}}", "000", text)
+        for phrase in re.split(r"[.,:] |\n", re.sub(r"{[{%].*?[%}]}", ". ", told)):
+            for one, other in pairwise(phrase.split()):
+                assert not (IS_NUMBER.search(one) and MIXED.search(other)), name
+                assert not (MIXED.search(one) and IS_NUMBER.search(other)), name

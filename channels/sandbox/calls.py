@@ -313,7 +313,7 @@ class Calls:
             case HungUp():
                 self._end(line, call, "completed")
             case Paused():
-                """Nothing is heard in it."""
+                pass  # Nothing is heard in it, and nothing takes its time.
 
     def _hear(self, call: _Call, step: Said | Played | Paused) -> None:
         if isinstance(step, Said):

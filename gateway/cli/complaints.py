@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from gateway.cli.naming import household_of
 from gateway.cli.opening import opened
-from gateway.registry import complaint, complaint_handling, complaint_reading
+from gateway.registry import complaint, complaint_handling, complaint_reading, voice_message
 from gateway.registry.clock import CASABLANCA
 from gateway.registry.complaint import TRANSITIONS, Complaint
 from gateway.registry.complaint_category import CATEGORIES
@@ -25,6 +27,7 @@ from gateway.registry.events import Event
 from gateway.registry.household import Household
 from gateway.registry.numbers import kind_of, read_number, spaced
 from gateway.registry.steps import NotAllowed
+from gateway.registry.voice_message import VoiceMessage
 from gateway.runtime import Runtime
 
 OWNERS = sorted({category.owner for category in CATEGORIES.values()})
@@ -133,11 +136,38 @@ def show(desk: Desk, number: str, with_text: bool) -> None:
     found = complaint.find(desk.session, number)
     seen: dict[str, Any] = {"by": desk.by, "now": desk.now, "focal_points": desk.focal_points}
     complaint_reading.view(desk.session, desk.runtime.vault, found.id, **seen)
-    for label, value in _lines(found):
+    spoken = voice_message.of(desk.session, found.id)
+    for label, value in _lines(found, spoken):
         click.echo(f"{label:12} {value}")
     if with_text:
-        text = complaint_reading.read_text(desk.session, desk.runtime.vault, found.id, **seen)
-        click.echo(f"\n{text or 'nothing was written'}")
+        read = voice_message.read_transcript if spoken else complaint_reading.read_text
+        click.echo(f"\n{read(desk.session, desk.runtime.vault, found.id, **seen) or 'nothing was written'}")
+
+
+@group.command()
+@NUMBER
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="the file to be made for it (.mp3), which must not be there yet")
+@_acting
+def listen(desk: Desk, number: str, out: Path) -> None:
+    """Hear what was spoken, for whoever it is assigned to. Delete the file when it was heard."""
+    found = complaint.find(desk.session, number)
+    audio = voice_message.listen(desk.session, desk.runtime.vault, found.id, by=desk.by, now=desk.now,
+                                 focal_points=desk.focal_points)
+    _write_private(out, audio)
+    click.echo(f"{spaced(number)}  {out}")
+
+
+@group.command()
+@NUMBER
+@click.option("--text", default="-", help="what was said, in words; read from standard input if not given")
+@_acting
+def transcribe(desk: Desk, number: str, text: str) -> None:
+    """Write down what was spoken: the sound is deleted after a time, the words stay."""
+    found = complaint.find(desk.session, number)
+    voice_message.transcribe(desk.session, desk.runtime.vault, found.id, _text(text) or "", by=desk.by, now=desk.now,
+                             focal_points=desk.focal_points)
+    click.echo(f"{spaced(number)}  written down")
 
 
 @group.command()
@@ -230,11 +260,29 @@ def _text(given: str | None) -> str | None:
     return sys.stdin.read() if given == "-" else given
 
 
+def _write_private(file: Path, content: bytes) -> None:
+    """For the eyes of the user alone; nothing that is there is written over."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from None
+    with os.fdopen(descriptor, "wb") as made:
+        made.write(content)
+
+
 def _day(moment: datetime | None) -> str:
     return f"{moment.astimezone(CASABLANCA):%Y-%m-%d %H:%M}" if moment else "-"
 
 
-def _lines(found: Complaint) -> list[tuple[str, str]]:
+SPOKEN = {"announced": "not fetched yet", "fetched": "to be heard", "gone": "lost", "expired": "deleted"}
+
+
+def _spoken(message: VoiceMessage) -> str:
+    written = ", written down" if message.transcript_sealed else ""
+    return f"{message.seconds or '?'} s, {SPOKEN[message.state]}{written}"
+
+
+def _lines(found: Complaint, spoken: VoiceMessage | None) -> list[tuple[str, str]]:
     """What a clerk needs to know; empty ones are left out."""
     waits = f"{found.hold_until} {found.hold_reason}" if found.hold_until else ""
     lines = [
@@ -243,6 +291,7 @@ def _lines(found: Complaint) -> list[tuple[str, str]]:
         ("category", found.category),
         ("owner", found.owner),
         ("received", f"{_day(found.received_at)}, {found.channel}"),
+        ("spoken", _spoken(spoken) if spoken else ""),
         ("assigned to", found.assigned_to or ""),
         ("take up by", "" if found.first_action_at else _day(found.first_action_by)),
         ("due", _day(found.due_at)),

@@ -13,6 +13,7 @@ from gateway.dialogue.engine import Caller, begin, play, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import agreeable, costs
 from gateway.dialogue.picture import picture
+from gateway.dialogue.states import Dialogue, options
 from gateway.words import SCREENS, TEMPLATES, NoSuchWords, Words
 
 ROW = "{:20} {:7} {:7} {:5} {:>4} of {:>3}  pages {}"
@@ -27,7 +28,7 @@ def dialogue() -> None:
 @click.option("--language", type=click.Choice(SCREENS), help="only this one; every one if not given")
 @click.option("--all", "everything", is_flag=True, help="every screen, and not only those of more than one page")
 def lint(language: str | None, everything: bool) -> None:
-    """Check the tree and its words: each screen at its longest, on each network; and what nobody has read."""
+    """Check the tree and its words: each screen at its longest, where shortcuts lead, and what nobody has read."""
     # The tree itself is checked when it is built: a broken one would not have come so far.
     words, failed = _words(), False
     for locale in (language,) if language else SCREENS:
@@ -39,6 +40,7 @@ def lint(language: str | None, everything: bool) -> None:
         except (NoSuchWords, DoesNotFit) as error:
             click.echo(f"{locale}: {error}", err=True)
             failed = True
+    click.echo("\n".join(dialled(HOUSEHOLD)))
     for locale in SCREENS:
         if not words.reviewed(locale):
             click.echo(f"{locale}: no native reader has read the screens")
@@ -85,6 +87,20 @@ def _words() -> Words:
         return Words(TEMPLATES)
     except NoSuchWords as error:
         raise click.ClickException(str(error)) from None
+
+
+def dialled(dialogue: Dialogue) -> Iterator[str]:
+    """Each shortcut with the state it leads to, which is home for one that is retired; and what is wrong with it.
+
+    What was dialled behind the code and what was typed since come alike from the network. Without its memory a session
+    takes the first of them for a shortcut, so that one must mean what the key of the same number means at home.
+    """
+    keys = {option.key: option.goto for option in options(dialogue.states[dialogue.start])}
+    for shortcut, leads in {**dialogue.shortcuts, **dict.fromkeys(sorted(dialogue.retired), dialogue.start)}.items():
+        yield f"shortcut {shortcut:3} {leads}{', retired' if shortcut in dialogue.retired else ''}"
+        if keys.get(shortcut, leads) != leads:
+            yield (f"warning: shortcut {shortcut} leads to {leads}, the key {shortcut} at home to {keys[shortcut]}: "
+                   "a session whose memory is lost may be misread")
 
 
 def drawn(shown: Screen) -> Iterator[str]:

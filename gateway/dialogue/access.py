@@ -65,6 +65,12 @@ class Lock(Base):
         self.locked_until = now + LOCKED_FOR if self.failures >= FAILURES else None
 
 
+# Asked for every PIN: made once, since making a statement costs more than the database's answer to it.
+HOLD = (sa.select(Lock).where(Lock.id.in_(sa.bindparam("subjects", expanding=True))).order_by(Lock.id)
+        .with_for_update().execution_options(populate_existing=True))
+CREDENTIALS = sa.select(Credential).where(Credential.id.in_(sa.bindparam("households", expanding=True)))
+
+
 @dataclass(frozen=True)
 class IssuedPin:
     """A new PIN and what will be kept of it. Made before the transaction: hashing takes longer than writing."""
@@ -84,8 +90,7 @@ def keep_pins(session: Session, vault: Vault, issued: Iterable[IssuedPin], now: 
     """From now on these open their households, and old failures are forgotten."""
     issued = list(issued)
     ids = [one.household_id for one in issued]
-    there = {credential.id: credential for credential in session.scalars(
-        sa.select(Credential).where(Credential.id.in_(ids)))}
+    there = {credential.id: credential for credential in session.scalars(CREDENTIALS, {"households": ids})}
     for one in issued:
         if one.household_id in there:
             there[one.household_id].next_hash, there[one.household_id].issued_at = one.pin_hash, now
@@ -136,7 +141,8 @@ def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Hous
     opened = next((household for household in free if household.id in proven), None)
     if opened:
         # Of several households on one number, only the one that was proven: the others may be guessed at.
-        _forget(session, [caller, subjects[opened.id]])
+        if any(locks[subject].failures or locks[subject].locked_until for subject in (caller, subjects[opened.id])):
+            _forget(session, [caller, subjects[opened.id]])
         return opened
     tried = _subject(vault, f"{conversation}/{pin}")
     if session.get(Lock, tried):
@@ -152,34 +158,24 @@ def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Hous
 def _held(session: Session, subjects: list[UUID]) -> dict[UUID, Lock]:
     """The rows that count for these, this transaction's until it ends; in one order, so that two never deadlock."""
     insert_new(session, Lock, [{"id": subject, "failures": 0} for subject in sorted(subjects)])
-    rows = session.scalars(sa.select(Lock).where(Lock.id.in_(subjects)).order_by(Lock.id).with_for_update()
-                           .execution_options(populate_existing=True))
-    return {lock.id: lock for lock in rows}
+    return {lock.id: lock for lock in session.scalars(HOLD, {"subjects": subjects})}
 
 
 def _proven(session: Session, vault: Vault, candidates: list[Household], pin: str) -> set[UUID]:
-    """The households that this PIN belongs to. A household has two hashes at most; as many are computed where
-    there is none, so that the time it takes does not tell a stranger's number from another."""
+    """The households that this PIN belongs to. As much is computed for a number that nobody has: the time it takes
+    does not tell a stranger's number from another."""
     ids = [household.id for household in candidates]
-    credentials = {credential.id: credential for credential in session.scalars(
-        sa.select(Credential).where(Credential.id.in_(ids)))}
+    credentials = {one.id: one for one in session.scalars(CREDENTIALS, {"households": ids})}
     return {household_id for household_id in ids or [NOBODY]
             if _proves(vault, household_id, credentials.get(household_id), pin)}
 
 
 def _proves(vault: Vault, household_id: UUID, credential: Credential | None, pin: str) -> bool:
-    first = _opens(vault, household_id, credential.pin_hash if credential else None, pin)
-    second = _opens(vault, household_id, credential.next_hash if credential else None, pin)
-    if credential and second and credential.next_hash:
-        credential.pin_hash, credential.next_hash = credential.next_hash, None
-    return first or second
-
-
-def _opens(vault: Vault, household_id: UUID, stored: str | None, pin: str) -> bool:
-    if stored is None:
-        vault.hash_pin(pin, household_id)
-        return False
-    return vault.proves_pin(stored, pin, household_id)
+    stored = [one for one in (credential.pin_hash, credential.next_hash) if one] if credential else []
+    proven = vault.proves_pin(stored, pin, household_id)
+    if credential and len(proven) > 1 and proven[1]:
+        credential.pin_hash, credential.next_hash = stored[1], None
+    return any(proven)
 
 
 def _forget(session: Session, subjects: list[UUID]) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from channels.base import Screen
-from channels.text import Budget, digits, fold, pages
+from channels.text import Budget, digits, fold, in_gsm7, pages
 from gateway.dialogue.states import (
     BACK,
     DIGITS,
@@ -35,6 +35,8 @@ from gateway.words import Words
 PATIENCE = 3
 # More than a screen's worth of options is no choice but a list (MicroSave, USSD with low-literate users).
 AT_ONCE = 5
+# What a network or handset that shows no Arabic is shown in its place.
+IN_LATIN = {"ar-MA": "ar-Latn-MA"}
 # A way that is longer was no way to somewhere.
 LONGEST_WAY = 40
 
@@ -48,13 +50,15 @@ class Caller:
 
     `locale` is what this telephone chose before, never the household's own: a first screen that skips the
     question of language would tell whoever holds the phone that the number is known. `way` is where the call before
-    broke off. Nobody is asked for a PIN where what is typed stays to be read (`in_writing`).
+    broke off. Nobody is asked for a PIN where what is typed stays to be read (`in_writing`). `latin` is a network, or a
+    handset, that shows no Arabic.
     """
 
     locale: str | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
     way: tuple[str, ...] = ()
     in_writing: bool = False
+    latin: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,10 +236,14 @@ def said(dialogue: Dialogue, position: Position, say: Callable[..., str]) -> Sai
 
 def screen(dialogue: Dialogue, position: Position, words: Words, budget: Budget) -> Screen:
     """The page to show. An end that needs several pages closes the session with the last."""
-    locale = position.locale or dialogue.locale
+    latin = not budget.ucs2
+    locale = shown_in(position.locale or dialogue.locale, latin=latin)
+    if latin and position.state == dialogue.language:
+        locale = IN_LATIN[dialogue.locale]
 
     def say(name: str, facts: Mapping[str, Fact]) -> str:
-        return words.say(locale, name, **facts)
+        said = words.say(locale, name, **facts)
+        return in_gsm7(said) if latin else said
 
     told = said(dialogue, position, say)
     body = "\n".join(filter(None, [told.wrong and say(told.wrong, told.facts), say(told.text, told.facts)]))
@@ -244,6 +252,11 @@ def screen(dialogue: Dialogue, position: Position, words: Words, budget: Budget)
     shown = pages(body, lines, ways, say("nav.more", {}), budget, at_once=AT_ONCE)
     page = position.page % len(shown)
     return Screen(shown[page], final=told.final and page == len(shown) - 1)
+
+
+def shown_in(locale: str, *, latin: bool) -> str:
+    """The words to take: on a screen without Arabic, those in plain Latin letters."""
+    return IN_LATIN.get(locale, locale) if latin else locale
 
 
 def _read_back(dialogue: Dialogue, name: str, facts: Mapping[str, Fact], say: Callable[..., str]) -> str:
@@ -337,7 +350,7 @@ def _enter(dialogue: Dialogue, position: Position, target: str, caller: Caller, 
     position = replace(position, state=target, page=0, mistakes=0, trail=_trail(dialogue, position, target, typed))
     if isinstance(state, Do):
         given = {fact: position.facts[fact] for fact in state.takes if fact in position.facts}
-        locale = position.locale or dialogue.locale
+        locale = shown_in(position.locale or dialogue.locale, latin=caller.latin)
         return Step(position, Effect(state.effect, typed, given, position.proof, locale))
     return Step(position)
 

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.dialogue.states import GO_ON, Confirm, Dialogue, Do, Effects, End, Menu, Option, Pick, Question, Return, State
+from gateway.dialogue.states import (
+    GO_ON,
+    Confirm,
+    Dialogue,
+    Do,
+    Effects,
+    End,
+    Menu,
+    Option,
+    Pick,
+    Question,
+    Return,
+    State,
+)
 
 # Every caller brings the fact `service_code`, the code to dial again: `*580#`.
 #
@@ -111,6 +124,7 @@ HOUSEHOLD = Dialogue(
         "8": "more",
         "55": "request",
         "66": "number",
+        "88": "disown",
     },
     states={
         "language": Menu(
@@ -119,6 +133,7 @@ HOUSEHOLD = Dialogue(
                 Option("1", "ar-MA", "language.keep"),
                 Option("2", "fr-MA", "language.keep"),
                 Option("3", "zgh-MA", "language.keep"),
+                Option("4", "ar-Latn-MA", "language.keep"),
             ),
         ),
         "language.keep": Do("choose_language", takes=("language",), outcomes={"ok": "home"}),
@@ -188,7 +203,8 @@ HOUSEHOLD = Dialogue(
             "review_state", guarded=True,
             outcomes={"open": "review", "late": "review.late", "already": "review.already", "none": "review.none"},
         ),
-        "review": Pick(among="things", remember="thing", goto="review.thing", options=(Option("9", "all", "review.all"),)),
+        "review": Pick(among="things", remember="thing", goto="review.thing",
+                       options=(Option("9", "all", "review.all"),)),
         "review.thing": Confirm(yes="review.ask", no="home", reads_back="review"),
         "review.all": Confirm(yes="review.ask_all", no="home"),
         "review.ask": Do(
@@ -229,8 +245,12 @@ HOUSEHOLD = Dialogue(
             ),
         ),
         # A complaint does not stop the sixty days: who wants another index must hear of the review.
-        "complaint.index": Menu(options=(Option("1", "review", "review.pin"), Option("2", "complaint", "complaint.more"))),
-        "complaint.more": Menu(options=(Option("1", "send", "complaint.sure"), Option("2", "words", "complaint.words"))),
+        "complaint.index": Menu(
+            options=(Option("1", "review", "review.pin"), Option("2", "complaint", "complaint.more")),
+        ),
+        "complaint.more": Menu(
+            options=(Option("1", "send", "complaint.sure"), Option("2", "words", "complaint.words")),
+        ),
         "complaint.sure": Confirm(yes="complaint.file", no="home", reads_back="complaint.about"),
         # Whoever looks over the shoulder, or finds the phone, does not read what this one is about.
         "complaint.private": Confirm(yes="complaint.file", no="home"),
@@ -252,7 +272,9 @@ HOUSEHOLD = Dialogue(
         "request.unknown": Question("ticket", goto="request.look"),
         "request.check": Question("ticket", goto="request.look", says="check"),
         "request.found": Menu(options=(Option("1", "another", "request"), Option("2", "complaint", "complaint.about"))),
-        "request.answered": Menu(options=(Option("1", "open_again", "request.sure"), Option("2", "another", "request"))),
+        "request.answered": Menu(
+            options=(Option("1", "open_again", "request.sure"), Option("2", "another", "request")),
+        ),
         "request.sure": Confirm(yes="request.open", no="home"),
         "request.open": Do("open_again", takes=("number",), outcomes={"ok": "request.opened", "no": "request.over"}),
         "request.opened": End(),
@@ -313,6 +335,7 @@ HOUSEHOLD = Dialogue(
         "pin.send": Do("send_pin_letter", outcomes={"ok": "pin.sent", "already": "pin.sent", "wrong": "pin.sent"}),
         "pin.sent": End(),
         "pin.locked": End(),
+        # Dialled by whoever has a number that was a household's before; it stands in the text to a doubted one.
         "disown": Confirm(yes="disown.do", no="home"),
         "disown.do": Do("disown", outcomes={"ok": "disown.done"}),
         "disown.done": End(),

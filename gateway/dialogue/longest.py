@@ -153,7 +153,7 @@ def pages_of(position: Position, words: Words, budget: Budget) -> Iterator[Scree
 
 
 def every_line(words: Wording, locale: str) -> Iterator[str]:
-    """Sentences that effects word, with each thing, unit, source, state and next step once: what may be heard at all."""
+    """Sentences that effects word, each thing, unit, source, state and next step once: all that may be heard."""
     for thing in dict.fromkeys((*UNITS, *GROUPS, *MEASURES)):
         unit = unit_of(thing) if thing != "constant" else "kind"
         for amount in (0, 1) if unit in ("yes_no", "kind") else (2,):

@@ -1,4 +1,4 @@
-"""Memory: what a conversation has come to, in Redis, sealed; and for half an hour, where a telephone's last one broke off.
+"""Memory: what a conversation has come to, in Redis, sealed; and where a telephone's last one broke off.
 
 What was typed is not kept, only its length and fingerprint: enough to tell the next input from a repeated or
 rewritten callback, and no PIN lies anywhere. Where it broke off is a way through the menus, and no answer.
@@ -7,14 +7,16 @@ rewritten callback, and no PIN lies anywhere. Where it broke off is a way throug
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic, sleep
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import LockError
+from redis.client import Pipeline
 
 from channels.base import Screen
 from gateway.vault import CannotOpen, Vault
@@ -23,7 +25,9 @@ LIVES_S = 600
 BROKEN_OFF_S = 1800
 LOCK_S = 10
 WAIT_S = 3.0
+LOOKS_AGAIN_S = 0.02
 NEVER_TYPED = "\x00"
+FREE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
 # Nobody reads a screen and answers it faster: the same input so soon is the network's.
 TWITCH = timedelta(seconds=1)
 
@@ -55,53 +59,32 @@ class Memory:
         return "ussd:" + self._vault.blind(f"{provider}/{session_id}/{msisdn}", "ussd.session").hex()
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[None]:
-        """One turn at a time. Raises `Busy` after three seconds of waiting."""
-        lock = self._redis.lock(key + ":turn", timeout=LOCK_S, sleep=0.02, blocking_timeout=WAIT_S)
-        if not lock.acquire():
-            raise Busy
+    def turn(self, key: str) -> Iterator[Turn]:
+        """One turn at a time, in two trips to Redis: one takes it and recalls, one keeps what it came to and frees it.
+
+        Raises `Busy` after three seconds of waiting.
+        """
+        token = secrets.token_bytes(8)
+        before = self._take(key, token)
+        writes = self._redis.pipeline(transaction=False)
         try:
-            yield
+            yield Turn(self, key, before, writes)
+        except BaseException:
+            writes.reset()
+            raise
         finally:
             # It may have run out, or gone with Redis: then it is nobody's, or another turn's, and stays.
-            with suppress(LockError):
-                lock.release()
+            writes.eval(FREE, 1, key + ":turn", token)
+            writes.execute()
 
     def recall(self, key: str) -> Remembered | None:
         """What this session came to, or None when it is new or was forgotten."""
-        sealed = self._redis.get(key)
-        if not isinstance(sealed, bytes):
-            return None
-        try:
-            kept = json.loads(self._vault.open(sealed, "ussd.memory", key))
-        except CannotOpen:
-            return None
-        return Remembered(kept["length"], kept["fingerprint"], datetime.fromisoformat(kept["at"]), kept["position"],
-                          Screen(kept["text"], kept["final"]))
-
-    def remember(self, key: str, text: str, position: dict[str, Any], screen: Screen, now: datetime, *,
-                 lives_s: int = LIVES_S) -> None:
-        """Keep where the session stands after `text`."""
-        kept = {"length": len(text), "fingerprint": self._fingerprint(key, text), "at": now.isoformat(),
-                "position": position, "text": screen.text, "final": screen.final}
-        self._redis.set(key, self._vault.seal(json.dumps(kept), "ussd.memory", key), ex=lives_s)
-
-    def forget(self, key: str) -> None:
-        """The conversation is over."""
-        self._redis.delete(key)
+        return self._opened(key, self._redis.get(key))
 
     def repeats(self, key: str, before: Remembered, text: str, now: datetime, *, numbered: bool) -> bool:
         """Whether `text` is that of the turn before once more: by its number, or because nobody is so fast."""
         same = before.fingerprint == self._fingerprint(key, text)
         return same and (numbered or now - before.at < TWITCH)
-
-    def leave(self, msisdn: str, way: Sequence[str]) -> None:
-        """Where this telephone would go on if the call broke off now; nowhere, where `way` is empty."""
-        name = self._left(msisdn)
-        if way:
-            self._redis.set(name, self._vault.seal(json.dumps(list(way)), "ussd.left", name), ex=BROKEN_OFF_S)
-        else:
-            self._redis.delete(name)
 
     def left(self, msisdn: str) -> tuple[str, ...]:
         """Where this telephone's last call broke off, within half an hour."""
@@ -119,8 +102,65 @@ class Memory:
         start = text[: remembered.length]
         return start if self._fingerprint(key, start) == remembered.fingerprint else NEVER_TYPED
 
+    def _take(self, key: str, token: bytes) -> Remembered | None:
+        deadline = monotonic() + WAIT_S
+        while monotonic() < deadline:
+            together = self._redis.pipeline(transaction=False)
+            together.set(key + ":turn", token, nx=True, ex=LOCK_S)
+            together.get(key)
+            taken, sealed = together.execute()
+            if taken:
+                return self._opened(key, sealed)
+            sleep(LOOKS_AGAIN_S)
+        raise Busy
+
+    def _opened(self, key: str, sealed: object) -> Remembered | None:
+        if not isinstance(sealed, bytes):
+            return None
+        try:
+            kept = json.loads(self._vault.open(sealed, "ussd.memory", key))
+        except CannotOpen:
+            return None
+        return Remembered(kept["length"], kept["fingerprint"], datetime.fromisoformat(kept["at"]), kept["position"],
+                          Screen(kept["text"], kept["final"]))
+
+    def _sealed(self, key: str, text: str, position: Mapping[str, Any], screen: Screen, now: datetime) -> bytes:
+        kept = {"length": len(text), "fingerprint": self._fingerprint(key, text), "at": now.isoformat(),
+                "position": position, "text": screen.text, "final": screen.final}
+        return self._vault.seal(json.dumps(kept), "ussd.memory", key)
+
     def _left(self, msisdn: str) -> str:
         return f"left:{self._vault.blind(msisdn, 'ussd.left').hex()}"
 
     def _fingerprint(self, key: str, text: str) -> str:
         return self._vault.blind(key + text, "ussd.typed").hex()
+
+
+class Turn:
+    """One turn of a conversation: what it came to before, and what is kept when it is over."""
+
+    def __init__(self, memory: Memory, key: str, before: Remembered | None, writes: Pipeline) -> None:
+        self.before = before
+        self._memory, self._key, self._writes = memory, key, writes
+
+    def remember(self, text: str, position: Mapping[str, Any], screen: Screen, now: datetime, *,
+                 lives_s: int = LIVES_S) -> None:
+        """Keep where the session stands after `text`."""
+        self._writes.set(self._key, self._memory._sealed(self._key, text, position, screen, now), ex=lives_s)
+
+    def forget(self) -> None:
+        """The conversation is over."""
+        self._writes.delete(self._key)
+
+    def leave(self, msisdn: str, way: Sequence[str]) -> None:
+        """Where this telephone would go on if the call broke off now; nowhere, where `way` is empty."""
+        name = self._memory._left(msisdn)
+        if way:
+            sealed = self._memory._vault.seal(json.dumps(list(way)), "ussd.left", name)
+            self._writes.set(name, sealed, ex=BROKEN_OFF_S)
+        else:
+            self._writes.delete(name)
+
+    def count(self, name: str, /, **labels: str) -> None:
+        """As `Runtime.count`, on the same trip."""
+        self._writes.hincrbyfloat("figures", json.dumps([name, labels]), 1)

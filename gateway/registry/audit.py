@@ -68,6 +68,12 @@ class AuditStrand(Base):
 
 ENTRIES = AuditEntry.metadata.tables["audit_entry"]
 ENDS = AuditStrand.metadata.tables["audit_strand"]
+# Made once: every act is written down by these, and making a statement costs more than the database's answer to it.
+END = sa.select(ENDS.c.id, ENDS.c.length, ENDS.c.link)
+FREE_END = END.order_by(ENDS.c.id != sa.bindparam("held"), sa.func.random()).limit(1).with_for_update(skip_locked=True)
+WRITE = sa.insert(ENTRIES)
+MOVE_ON = (sa.update(ENDS).where(ENDS.c.id == sa.bindparam("strand"))
+           .values(length=sa.bindparam("position"), link=sa.bindparam("new_link")))
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,8 @@ def record(session: Session, vault: Vault, act: str, *, by: str, now: datetime, 
              "subject": str(subject) if subject else None, "why": plain_words(why, 200) if why else None,
              "detail": _plain(detail)}
     entry["link"] = vault.blind(_text(end.link, entry), "audit.link")
-    session.execute(sa.insert(ENTRIES), entry)
-    session.execute(sa.update(ENDS).where(ENDS.c.id == end.strand).values(length=end.length + 1, link=entry["link"]))
+    session.execute(WRITE, entry)
+    session.execute(MOVE_ON, {"strand": end.strand, "position": end.length + 1, "new_link": entry["link"]})
 
 
 def verify(database: Database, vault: Vault, kept: Iterable[Head] = (),
@@ -143,7 +149,7 @@ def verify(database: Database, vault: Vault, kept: Iterable[Head] = (),
 
 def heads(session: Session) -> list[Head]:
     """Where every strand ends now: to be kept where nobody with a hand on the database can reach."""
-    return [Head(*row) for row in session.execute(sa.select(ENDS.c.id, ENDS.c.length, ENDS.c.link).order_by(ENDS.c.id))]
+    return [Head(*row) for row in session.execute(END.order_by(ENDS.c.id))]
 
 
 def trail(session: Session, vault: Vault, *, by: str, now: datetime, why: str | None = None,
@@ -165,12 +171,10 @@ def _free_end(session: Session) -> Head:
     Nobody waits for a strand that a long transaction holds, as long as one of the others is free.
     """
     held = session.info.get("audit_strand", -1)
-    ends = sa.select(ENDS.c.id, ENDS.c.length, ENDS.c.link)
-    found = session.execute(ends.order_by(ENDS.c.id != held, sa.func.random()).limit(1)
-                            .with_for_update(skip_locked=True)).first()
+    found = session.execute(FREE_END, {"held": held}).first()
     if found is None:
         insert_new(session, AuditStrand, [{"id": strand, "length": 0, "link": b""} for strand in range(STRANDS)])
-        found = session.execute(ends.where(ENDS.c.id == secrets.randbelow(STRANDS)).with_for_update()).one()
+        found = session.execute(END.where(ENDS.c.id == secrets.randbelow(STRANDS)).with_for_update()).one()
     session.info["audit_strand"] = found.id
     return Head(*found)
 

@@ -25,6 +25,12 @@ def need_to_know(complaint: Complaint, by: str, focal_points: Collection[str]) -
         raise NotAllowed("This complaint is for its focal point only; give the household its number and no more.")
 
 
+def need_for_words(complaint: Complaint, by: str, focal_points: Collection[str]) -> None:
+    """Refuse whoever does not handle it what the person wrote or said: one may tell of others in it."""
+    if by not in focal_points and by != complaint.assigned_to:
+        raise NotAllowed("What was written or said is for whoever it is assigned to; have it assigned to you first.")
+
+
 def view(session: Session, vault: Vault, complaint_id: UUID, *, by: str, now: datetime,
          focal_points: Collection[str] = ()) -> Complaint:
     """Show it to a clerk who may see it, and write down that it was seen. Raises `NotAllowed`."""
@@ -38,8 +44,7 @@ def read_text(session: Session, vault: Vault, complaint_id: UUID, *, by: str, no
               focal_points: Collection[str] = ()) -> str | None:
     """What was written, for whoever it is assigned to or a focal point; audited. Raises `NotAllowed`."""
     found = session.get_one(Complaint, complaint_id)
-    if by not in focal_points and by != found.assigned_to:
-        raise NotAllowed("Its text is for whoever it is assigned to; have it assigned to you first.")
+    need_for_words(found, by, focal_points)
     record(session, vault, found, "text_read", by=by, now=now)
     return vault.open(found.text_sealed, "complaint.text", found.id) if found.text_sealed else None
 

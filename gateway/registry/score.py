@@ -178,6 +178,20 @@ class PendingEvent(Base):
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+# Asked on every call: made once, since making a statement costs more than the database's answer to it.
+_THIS, _FORMER = aliased(IndexScore), aliased(IndexScore)
+TOLD = sa.select(Notification).where(Notification.score_id == sa.bindparam("score_id"))
+ALIKE_BEFORE = sa.select(_FORMER.id).join(_THIS, _THIS.predecessor_id == _FORMER.id).where(
+    _THIS.id == sa.bindparam("score_id"), _THIS.displayed == _FORMER.displayed, _THIS.cause != "yearly_verification")
+
+CURRENTS = (sa.select(IndexScore).join(CurrentScore, CurrentScore.score_id == IndexScore.id)
+            .where(CurrentScore.id.in_(sa.bindparam("households", expanding=True))))
+# By id, which is made under the lock: whoever waited for it decides last with an earlier `decided_at`.
+DECISIONS = (sa.select(ProgrammeDecision)
+             .where(ProgrammeDecision.household_id.in_(sa.bindparam("households", expanding=True)))
+             .order_by(ProgrammeDecision.id))
+
+
 def hold(session: Session, *, alone: bool = False) -> None:
     """Until the transaction ends no whole-registry run moves a score; with `alone`, which is that run, nobody does.
 
@@ -195,17 +209,14 @@ def latest(session: Session, household_id: UUID) -> IndexScore | None:
 
 def currents(session: Session, household_ids: Iterable[UUID]) -> dict[UUID, IndexScore]:
     """The scores that count now, by household."""
-    found = session.scalars(sa.select(IndexScore).join(CurrentScore, CurrentScore.score_id == IndexScore.id)
-                            .where(CurrentScore.id.in_(list(household_ids))))
+    found = session.scalars(CURRENTS, {"households": list(household_ids)})
     return {score.household_id: score for score in found}
 
 
 def decisions(session: Session, household_ids: Sequence[UUID]) -> dict[UUID, list[ProgrammeDecision]]:
     """How each programme judges these households now, the highest limit first."""
     judged: dict[UUID, dict[str, ProgrammeDecision]] = {household_id: {} for household_id in household_ids}
-    # By id, which is made under the lock: whoever waited for it decides last with an earlier `decided_at`.
-    for decision in session.scalars(sa.select(ProgrammeDecision).where(
-            ProgrammeDecision.household_id.in_(household_ids)).order_by(ProgrammeDecision.id)):
+    for decision in session.scalars(DECISIONS, {"households": list(household_ids)}):
         judged[decision.household_id][decision.programme] = decision
     return {household_id: sorted(by_name.values(), key=lambda one: (-(one.threshold or 0), one.programme))
             for household_id, by_name in judged.items()}
@@ -216,12 +227,10 @@ def notified(session: Session, score_id: UUID) -> Notification | None:
 
     A score that is displayed as the one before it was told with that one: there was nothing to tell anew.
     """
-    found = session.scalar(sa.select(Notification).where(Notification.score_id == score_id))
+    found = session.scalar(TOLD, {"score_id": score_id})
     if found is not None:
         return found
-    this, former = aliased(IndexScore), aliased(IndexScore)
-    alike = session.scalar(sa.select(former.id).join(this, this.predecessor_id == former.id).where(
-        this.id == score_id, this.displayed == former.displayed, this.cause != "yearly_verification"))
+    alike = session.scalar(ALIKE_BEFORE, {"score_id": score_id})
     return notified(session, alike) if alike else None
 
 

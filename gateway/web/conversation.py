@@ -14,39 +14,40 @@ from channels.ussd.africastalking import Typed, typed
 from gateway.dialogue.acts import perform
 from gateway.dialogue.acts.call import Call
 from gateway.dialogue.acts.telephones import language
-from gateway.dialogue.engine import Caller, Position, Step, play, replay, screen, settle
+from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Remembered
 from gateway.dialogue.states import GO_ON
 from gateway.runtime import Runtime
-from gateway.web import limits
+from gateway.web import departures, limits
 
 LOOK_UPS_A_DAY = 20
 CHANNEL = "ussd"
 
 
-def converse(runtime: Runtime, turn: Turn) -> tuple[Screen, Position]:
-    """The screen for this turn, and where it stands. A callback that comes again gets the same one, and nothing is
-    done twice.
+def converse(runtime: Runtime, turn: Turn) -> Screen:
+    """The screen for this turn. A callback that comes again gets the same one, and nothing is done twice.
 
     Raises `Busy` when another turn of this session is still being answered.
     """
     memory, now = runtime.memory, runtime.clock()
     key = memory.key(turn.provider, turn.session_id, turn.msisdn)
-    with memory.turn(key):
-        before = memory.recall(key)
+    with memory.turn(key) as kept:
+        before = kept.before
         new = _since(runtime, key, before, turn, now)
         if new.kind == "duplicate" and before is not None:
-            return before.screen, Position.from_json(before.position)
+            return before.screen
+        budget = _budget(runtime, turn)
         if new.kind == "input" and before is not None and not before.screen.final:
             position = go_on(runtime, call_of(runtime, CHANNEL, key, turn.msisdn),
-                             Position.from_json(before.position), _parts(*new.inputs))
+                             Position.from_json(before.position), _parts(*new.inputs), latin=not budget.ucs2)
         else:
-            position = _begin(runtime, turn, key, fresh=new.kind == "first")
-        shown = screen(HOUSEHOLD, position, runtime.words, _budget(runtime, turn))
-        memory.remember(key, _told(turn), position.to_json(), shown, now)
-        memory.leave(turn.msisdn, () if shown.final else position.way)
-        return shown, position
+            position = _begin(runtime, turn, key, fresh=new.kind == "first", latin=not budget.ucs2)
+        shown = screen(HOUSEHOLD, position, runtime.words, budget)
+        kept.remember(_told(turn), position.to_json(), shown, now)
+        kept.leave(turn.msisdn, () if shown.final else position.way)
+        departures.shown(kept, CHANNEL, position, turn.network, final=shown.final)
+        return shown
 
 
 def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[Session], Call]:
@@ -62,38 +63,47 @@ def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[
 
 
 def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position, inputs: Sequence[str], *,
-          in_writing: bool = False) -> Position:
+          in_writing: bool = False, latin: bool = False) -> Position:
     """From where the conversation stands, by what was typed since. A screen that asks for nothing opens no database."""
-    caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing)
-    step = Step(position)
-    with runtime.database.write() as session:
-        act = perform(call(session))
-        for one in inputs:
-            step = settle(HOUSEHOLD, play(HOUSEHOLD, step.position, one, caller), caller, act)
-    return step.position
+    caller = Caller(position.locale, {"service_code": runtime.settings.service_code}, in_writing=in_writing,
+                    latin=latin)
+    for one in inputs:
+        step = play(HOUSEHOLD, position, one, caller)
+        if step.effect:
+            with runtime.database.write() as session:
+                step = settle(HOUSEHOLD, step, caller, perform(call(session)))
+        position = step.position
+    return position
 
 
 def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
-               way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False) -> Position:
-    """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut."""
+               way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False,
+               latin: bool = False, locale: str | None = None) -> Position:
+    """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut.
+
+    A telephone that has chosen no language is asked for it, unless it is told by `locale`.
+    """
     with runtime.database.write() as session:
         here = call(session)
-        locale, chosen_here = language(here)
+        chosen, chosen_here = language(here)
+        locale = chosen or locale
         if dialled and inputs and not chosen_here and inputs[0] in (*HOUSEHOLD.shortcuts, *HOUSEHOLD.retired):
             shortcut, inputs = inputs[0], inputs[1:]
         elif dialled and inputs[:1] == [GO_ON] and locale:
             # A call that broke off was gone on with, and where it led to is forgotten.
             inputs = []
-        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing)
+        caller = Caller(locale, {"service_code": runtime.settings.service_code}, () if inputs else way, in_writing,
+                        latin)
         return replay(HOUSEHOLD, inputs, caller, perform(here), shortcut).position
 
 
-def _begin(runtime: Runtime, turn: Turn, key: str, *, fresh: bool) -> Position:
+def _begin(runtime: Runtime, turn: Turn, key: str, *, fresh: bool, latin: bool) -> Position:
     """A new session, one that Redis forgot, or one whose history the network rewrote."""
     dialled = turn.service_code.strip("*#").split("*")[len(runtime.settings.service_code.strip("*#").split("*")):]
     inputs = [*dialled, *_parts(turn.text)]
     way = runtime.memory.left(turn.msisdn) if fresh and not inputs else ()
-    return begin_with(runtime, call_of(runtime, CHANNEL, key, turn.msisdn), inputs, way=way, dialled=True)
+    return begin_with(runtime, call_of(runtime, CHANNEL, key, turn.msisdn), inputs, way=way, dialled=True,
+                      latin=latin)
 
 
 def _since(runtime: Runtime, key: str, before: Remembered | None, turn: Turn, now: datetime) -> Typed:

@@ -1,4 +1,4 @@
-"""Departures: which screens were shown, and at which callers left. Figures only: no number, and nothing that was typed."""
+"""Departures: which screens were shown, and at which callers left. Figures only: no number, nothing typed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import re
 from channels.base import Ended
 from gateway.dialogue.engine import Position
 from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.memory import Turn
 from gateway.runtime import Runtime
 
 COST = re.compile(r"(?:([A-Z]{3}) )?([0-9.]+)")
 
 
-def shown(runtime: Runtime, medium: str, position: Position, network: str, *, final: bool) -> None:
+def shown(turn: Turn, medium: str, position: Position, network: str, *, final: bool) -> None:
     """One more screen was shown."""
-    runtime.count("screens", medium=medium, final=str(final).lower(), **_place(position, network))
+    turn.count("screens", medium=medium, final=str(final).lower(), **_place(position, network))
 
 
 def left(runtime: Runtime, medium: str, end: Ended) -> None:

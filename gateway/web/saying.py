@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from channels.base import Piece, Prompt
 from gateway.dialogue.ear import Aloud, Line, hear, spoken_in
 from gateway.dialogue.engine import AT_ONCE, Position
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.states import DIGITS, WORDS, Question, options
+from gateway.dialogue.states import DIGITS, WORDS, Question
 from gateway.runtime import Runtime
 from gateway.studio import SLOTS
 
 # Time to find a key; to find the number on a sheet of paper; and to tell a grievance.
-MENU_S, DIGITS_S, MESSAGE_S = 7, 12, 120
+MENU_S, DIGITS_S, MESSAGE_S = 7, 10, 120
 
 
 def prompt(runtime: Runtime, position: Position) -> Prompt:
@@ -25,7 +27,9 @@ def prompt(runtime: Runtime, position: Position) -> Prompt:
         return Prompt(tuple(pieces), "voice", seconds=MESSAGE_S)
     if aloud.final:
         return Prompt(tuple(pieces))
-    ways = [*(["voice.more"] if more else []), *(["voice.back"] if position.trail else [])]
+    # What was spoken is asked about in words that name the way back themselves.
+    back = position.trail and (lines or isinstance(state, Question))
+    ways = [*(["voice.more"] if more else []), *(["voice.back"] if back else [])]
     for way in ways:
         pieces += _pieces(runtime, Line(locale, tuple(runtime.words.hear(locale, way))))
     if isinstance(state, Question):
@@ -56,8 +60,12 @@ def _only(runtime: Runtime, locale: str | None, name: str) -> Prompt:
 
 
 def _at_once(aloud: Aloud, page: int) -> tuple[tuple[Line, ...], bool]:
-    """The options of this page, and whether there are more. The text is said again with each: it is the question."""
-    chunks = [aloud.options[start:start + AT_ONCE] for start in range(0, len(aloud.options), AT_ONCE)] or [()]
+    """The options of this page, and whether there are more. The text is said again with each: it is the question.
+
+    Keys of one digit are never offered beside keys of two: each would have to be waited for.
+    """
+    alike = [tuple(lines) for _, lines in groupby(aloud.options, key=lambda line: len(line.key))]
+    chunks = [lines[start:start + AT_ONCE] for lines in alike for start in range(0, len(lines), AT_ONCE)] or [()]
     return chunks[page % len(chunks)], page % len(chunks) < len(chunks) - 1
 
 

@@ -1,26 +1,43 @@
-"""SMS: a person's text in. STOP and START are obeyed; anything else is answered with what the service can do."""
+"""SMS: a person's text in, and the tree's answer out: the same conversation as by USSD, remembered for an hour.
+
+Nobody writes a PIN here, where it would stay to be read. STOP and START are obeyed in any case.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
-from channels.base import Inbound
-from channels.text import digits
+from channels.base import Inbound, Screen
+from channels.text import Budget, digits
+from gateway.dialogue.engine import Position, screen
+from gateway.dialogue.household import HOUSEHOLD
+from gateway.dialogue.memory import Busy
+from gateway.keywords import meant, number_in
+from gateway.outbox import Message
 from gateway.registry import household as households
 from gateway.runtime import Runtime
 from gateway.web import limits
+from gateway.web.conversation import begin_with, call_of, go_on
+from gateway.web.departures import shown
 from gateway.web.doors import callback, check_token
 
-STOP = frozenset({"STOP", "ARRET", "ARRÊT", "قف", "توقف", "ⴱⴷⴷ"})
-START = frozenset({"START", "DEBUT", "DÉBUT", "ابدأ", "ابدا"})
+log = logging.getLogger(__name__)
+
+CHANNEL = "sms"
 # A name or a short code is a machine: it is not answered.
 MOBILE = r"\+212[67][0-9]{8}"
 TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-# Two machines that answer each other would go on for ever (Twilio 14107): so many answers a day, then silence.
-ANSWERS_A_DAY = 5
+# Two machines that answer each other would go on for ever (Twilio 14107): so many answers a day, and so many to the
+# very same words; then silence.
+ANSWERS_A_DAY, SAME_A_DAY = 40, 5
+LIVES_S = 3600
+# Three parts of a text, less what a two-septet sign at the end of a part may cost.
+THREE_PARTS = Budget(3 * 153 - 3, 3 * 67 - 3)
 
 
 def routes(runtime: Runtime) -> Blueprint:
@@ -42,28 +59,80 @@ def routes(runtime: Runtime) -> Blueprint:
 
 
 def answer(runtime: Runtime, inbound: Inbound) -> None:
-    """Obey or help, once for each text: the provider's name for it is the key of the answer."""
+    """Obey, or answer, once for each text: the provider's name for it is the key of the answer."""
     if not re.fullmatch(MOBILE, inbound.msisdn):
         return
-    now = runtime.clock()
-    word = digits(inbound.body).rstrip(".!").upper()
     subject = f"{inbound.provider}:{inbound.provider_id}"[:64]
-    answers = _may_answer(runtime, inbound.msisdn, subject)
+    said = meant(inbound.body)
+    answers = _may_answer(runtime, inbound, subject)
     with runtime.database.write() as session:
+        if session.scalar(sa.select(Message.id).where(Message.subject == subject).limit(1)):
+            return
         homes = households.households_of(session, runtime.vault, inbound.msisdn)
         locale = homes[0].locale if homes else "ar-MA"
-        if word in STOP:
-            runtime.teller.stop(session, inbound.msisdn, now)
-        elif word in START:
+        if said == "stop":
+            runtime.teller.stop(session, inbound.msisdn, runtime.clock())
+        elif said == "start":
             households.suspend(session, runtime.vault, inbound.msisdn, None)
-        if answers:
-            notice = "stopped" if word in STOP else "sms_help"
-            runtime.teller.reply(session, notice, locale, inbound.msisdn, subject, now)
+        if answers and (said in ("stop", "start", "help") or not homes):
+            notice = "stopped" if said == "stop" else "sms_help"
+            runtime.teller.reply(session, notice, locale, inbound.msisdn, subject, runtime.clock())
+            answers = False
+    if answers:
+        _converse(runtime, inbound, subject, said, locale)
 
 
-def _may_answer(runtime: Runtime, msisdn: str, subject: str) -> bool:
-    """Without Redis nobody is answered, but whoever wrote STOP is obeyed all the same."""
+def _converse(runtime: Runtime, inbound: Inbound, subject: str, said: str, locale: str) -> None:
+    """What is typed goes on where the conversation was; a word of ours, or the first text, begins it."""
+    memory, now = runtime.memory, runtime.clock()
+    key = memory.key(CHANNEL, "conversation", inbound.msisdn)
     try:
-        return limits.allows(runtime, "sms", msisdn, subject, ANSWERS_A_DAY)
+        with memory.turn(key) as kept:
+            before = kept.before
+            stood = Position.from_json(before.position) if before else None
+            position = _next(runtime, inbound, key, stood, said, locale)
+            if position is None:
+                _text(runtime, inbound, subject, locale, None)
+                return
+            told = screen(HOUSEHOLD, position, runtime.words, THREE_PARTS)
+            _text(runtime, inbound, subject, position.locale or locale, told)
+            shown(kept, CHANNEL, position, "", final=told.final)
+            if told.final:
+                kept.forget()
+            else:
+                kept.remember(subject, position.to_json(), told, now, lives_s=LIVES_S)
+    except Busy:
+        # Two texts at once: the second one is answered by what to do.
+        _text(runtime, inbound, subject, locale, None)
+
+
+def _next(runtime: Runtime, inbound: Inbound, key: str, before: Position | None, said: str,
+          locale: str) -> Position | None:
+    """Where the conversation stands after this text; None where nothing in it is ours."""
+    call = call_of(runtime, CHANNEL, f"{key}/{inbound.provider_id}", inbound.msisdn)
+    pressed, number = digits(inbound.body), number_in(inbound.body)
+    if before and (re.fullmatch("[0-9]{1,2}", pressed) or number or not said):
+        return go_on(runtime, call, before, [number or inbound.body], in_writing=True)
+    if number:
+        return begin_with(runtime, call, [number], "55", in_writing=True, locale=locale)
+    if re.fullmatch("[0-9]{1,2}", pressed):
+        said = said or (pressed if pressed in HOUSEHOLD.shortcuts else "")
+    return begin_with(runtime, call, [], said, in_writing=True, locale=locale) if said else None
+
+
+def _text(runtime: Runtime, inbound: Inbound, subject: str, locale: str, told: Screen | None) -> None:
+    with runtime.database.write() as session:
+        if told is None:
+            runtime.teller.reply(session, "sms_help", locale, inbound.msisdn, subject, runtime.clock())
+        else:
+            runtime.teller.answer(session, told.text, locale, inbound.msisdn, subject, runtime.clock())
+
+
+def _may_answer(runtime: Runtime, inbound: Inbound, subject: str) -> bool:
+    """Without Redis nobody is answered, but whoever wrote STOP is obeyed all the same."""
+    same = runtime.vault.blind(inbound.body, "sms.body").hex()[:16]
+    try:
+        return (limits.allows(runtime, "sms", inbound.msisdn, subject, ANSWERS_A_DAY)
+                and limits.allows(runtime, f"sms-{same}", inbound.msisdn, subject, SAME_A_DAY))
     except RedisError:
         return False

@@ -13,7 +13,7 @@ from channels.ussd.wire import Wire
 from gateway.dialogue.memory import Busy
 from gateway.runtime import Runtime
 from gateway.web.conversation import converse, farewell, text_follows
-from gateway.web.departures import left, shown
+from gateway.web.departures import left
 from gateway.web.doors import callback, check_token
 from gateway.web.punctual import Late, Punctual
 
@@ -66,7 +66,7 @@ def _answer(runtime: Runtime, punctual: Punctual, provider: Conversation, heard:
 def _screen(runtime: Runtime, punctual: Punctual, turn: Turn) -> Screen:
     """A caller always gets a screen, and in time: an error of ours says so and what to do, and is logged."""
     try:
-        screen, position = punctual.answer(lambda: converse(runtime, turn), lambda: text_follows(runtime, turn))
+        return punctual.answer(lambda: converse(runtime, turn), lambda: text_follows(runtime, turn))
     except Busy:
         return farewell(runtime)
     except Late:
@@ -76,5 +76,3 @@ def _screen(runtime: Runtime, punctual: Punctual, turn: Turn) -> Screen:
         log.exception("a USSD turn failed")
         runtime.count("ussd_errors")
         return farewell(runtime)
-    shown(runtime, "ussd", position, turn.network, final=screen.final)
-    return screen

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from channels.base import BadCallback, Heard, Prompt, Telephony
+from channels.base import BadCallback, Heard, Prompt, Screen, Telephony
 from gateway import calling
+from gateway.dialogue.engine import Position
 from gateway.dialogue.memory import Busy
 from gateway.registry import voice_message
 from gateway.runtime import Runtime
@@ -24,8 +25,6 @@ from gateway.web import saying
 from gateway.web.conversation import begin_with, call_of, go_on
 from gateway.web.departures import shown
 from gateway.web.doors import callback, check_token
-from gateway.dialogue.engine import Position
-from channels.base import Screen
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ MORE = {"*": "98"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call stands, as its address says it. `prompts` were said before; `silences` of them in a row unanswered."""
+    """Where a call stands, as its address says it: so many prompts were said, the last `silences` not answered."""
 
     prompts: int
     silences: int
@@ -96,8 +95,8 @@ def _turn(runtime: Runtime, provider: Telephony, heard: Heard, sealed: str, path
     key = memory.key(provider.name, heard.call_id, heard.msisdn)
     place = _opened(runtime, sealed, key)
     told = f"{place.prompts if place else 0}/{heard.keys}/{heard.recorded.url if heard.recorded else ''}"
-    with memory.turn(key):
-        before = memory.recall(key)
+    with memory.turn(key) as kept:
+        before = kept.before
         if before and memory.repeats(key, before, told, now, numbered=True):
             return before.screen.text
         silent = place is not None and not heard.keys and not heard.recorded
@@ -108,9 +107,9 @@ def _turn(runtime: Runtime, provider: Telephony, heard: Heard, sealed: str, path
             prompt = _unheard(runtime, heard, position)
         onward = Place(place.prompts + 1 if place else 1, silences, position.locale or "", position.way, position.acted)
         document, _ = provider.answer(prompt, f"{runtime.settings.public_url}{path}/{_sealed(runtime, onward, key)}")
-        memory.remember(key, told, position.to_json(), Screen(document, prompt.awaits == "nothing"), now,
-                        lives_s=LIVES_S)
-    shown(runtime, CHANNEL, position, "", final=prompt.awaits == "nothing")
+        final = prompt.awaits == "nothing"
+        kept.remember(told, position.to_json(), Screen(document, final), now, lives_s=LIVES_S)
+        shown(kept, CHANNEL, position, "", final=final)
     return document
 
 
@@ -121,7 +120,7 @@ def _position(runtime: Runtime, heard: Heard, key: str, place: Place | None, bef
         return begin_with(runtime, call, (), in_writing=heard.placed)
     if before is None:
         # Redis has forgotten: by the same keys to the same menu; where something was proven or done, it is asked anew.
-        before = begin_with(runtime, call, place.way, in_writing=heard.placed)
+        before = begin_with(runtime, call, place.way, in_writing=heard.placed, locale=place.locale or None)
         if place.acted:
             return before
     typed = _typed(runtime, heard, key)

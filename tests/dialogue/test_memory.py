@@ -37,8 +37,19 @@ def key(memory):
     return memory.key("africastalking", "ATUid_1", PHONE)
 
 
+def keep(memory, key, text):
+    """A turn in which the conversation came to this screen."""
+    with memory.turn(key) as turn:
+        turn.remember(text, POSITION, SCREEN, NOON)
+
+
+def leave(memory, msisdn, way):
+    with memory.turn("another session") as turn:
+        turn.leave(msisdn, way)
+
+
 def test_what_is_remembered_is_recalled(memory, key):
-    memory.remember(key, f"1*{PIN}", POSITION, SCREEN, NOON)
+    keep(memory, key, f"1*{PIN}")
     recalled = memory.recall(key)
     assert (recalled.position, recalled.screen, recalled.at) == (POSITION, SCREEN, NOON)
     assert memory.recall(memory.key("africastalking", "ATUid_2", PHONE)) is None
@@ -51,19 +62,19 @@ def test_sessions_numbers_and_providers_have_their_own_memory(memory, key):
 
 
 def test_redis_holds_nothing_that_can_be_read(memory, redis, key):
-    memory.remember(key, f"1*{PIN}", POSITION, SCREEN, NOON)
+    keep(memory, key, f"1*{PIN}")
     held = b"".join(name + (redis.get(name) or b"") for name in redis.scan_iter())
     for secret in (PHONE, PHONE[4:], PIN, "ATUid_1", "9,6087075", SCREEN.text, "a household", "index"):
         assert secret.encode() not in held
 
 
 def test_a_session_is_forgotten_after_ten_minutes(memory, redis, key):
-    memory.remember(key, "1", POSITION, SCREEN, NOON)
+    keep(memory, key, "1")
     assert 0 < redis.ttl(key) <= LIVES_S == 600
 
 
 def test_what_another_session_or_another_hand_wrote_is_not_recalled(memory, redis, key):
-    memory.remember(key, "1", POSITION, SCREEN, NOON)
+    keep(memory, key, "1")
     other = memory.key("africastalking", "ATUid_2", PHONE)
     redis.rename(key, other)
     assert memory.recall(other) is None
@@ -79,7 +90,7 @@ def test_what_another_session_or_another_hand_wrote_is_not_recalled(memory, redi
     ("1*2", "2*1", "rewritten", ()), (f"1*{PIN}", f"1*{PIN}*1", "input", ("1",)),
 ])
 def test_what_comes_next_is_told_from_what_was_typed_without_keeping_it(memory, key, before, after, kind, inputs):
-    memory.remember(key, before, POSITION, SCREEN, NOON)
+    keep(memory, key, before)
     new = typed(memory.previous(key, memory.recall(key), after), after)
     assert (new.kind, new.inputs) == (kind, inputs)
 
@@ -91,7 +102,7 @@ def test_without_a_memory_everything_is_new(memory, key):
 
 
 def test_a_turn_is_the_one_before_once_more_by_its_number_or_because_nobody_is_so_fast(memory, key):
-    memory.remember(key, "2/1", POSITION, SCREEN, NOON)
+    keep(memory, key, "2/1")
     before = memory.recall(key)
     late, soon = NOON + TWITCH, NOON + TWITCH / 2
     assert memory.repeats(key, before, "2/1", late, numbered=True)
@@ -101,13 +112,14 @@ def test_a_turn_is_the_one_before_once_more_by_its_number_or_because_nobody_is_s
 
 
 def test_a_conversation_that_is_over_is_forgotten(memory, key):
-    memory.remember(key, "1", POSITION, SCREEN, NOON)
-    memory.forget(key)
+    keep(memory, key, "1")
+    with memory.turn(key) as turn:
+        turn.forget()
     assert memory.recall(key) is None
 
 
 def test_where_a_call_broke_off_is_known_for_half_an_hour_to_this_telephone_alone(memory, redis):
-    memory.leave(PHONE, ("5", "1"))
+    leave(memory, PHONE, ("5", "1"))
     assert (memory.left(PHONE), memory.left("+212712345678")) == (("5", "1"), ())
     name, = redis.scan_iter()
     assert 0 < redis.ttl(name) <= BROKEN_OFF_S == 1800
@@ -116,17 +128,17 @@ def test_where_a_call_broke_off_is_known_for_half_an_hour_to_this_telephone_alon
 
 
 def test_who_left_nothing_undone_has_nowhere_to_go_on(memory):
-    memory.leave(PHONE, ("5", "1"))
-    memory.leave(PHONE, ())
+    leave(memory, PHONE, ("5", "1"))
+    leave(memory, PHONE, ())
     assert memory.left(PHONE) == ()
 
 
 def test_where_a_call_broke_off_cannot_be_read_nor_moved_to_another_telephone(memory, redis):
-    memory.leave(PHONE, ("5", "1"))
+    leave(memory, PHONE, ("5", "1"))
     name, = redis.scan_iter()
     assert PHONE[1:].encode() not in name
     assert b'"5"' not in redis.get(name)
-    memory.leave("+212712345678", ("8",))
+    leave(memory, "+212712345678", ("8",))
     other, = set(redis.scan_iter()) - {name}
     redis.rename(name, other)
     assert memory.left("+212712345678") == ()

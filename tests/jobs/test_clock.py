@@ -14,7 +14,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from jobs.alarm import answered
+from jobs.alarm import QUEUES, answered
 from jobs.clock import RINGS, ring
 from tests.channels.test_sandbox import until
 from tests.conftest import Clock, open_house
@@ -42,7 +42,7 @@ def ringing(runtime) -> Iterator[None]:
 
 
 def rung(runtime) -> set[str]:
-    return {job.func_name for name in ("clock", "paper")
+    return {job.func_name for name in QUEUES
             for job in Queue(name, connection=runtime.redis, serializer=JSONSerializer).get_jobs()}
 
 

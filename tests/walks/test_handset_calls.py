@@ -1,4 +1,4 @@
-"""Telephone calls on the handset page, made as a person would make them: in Debian's Chromium, by clicks and by keys."""
+"""Telephone calls on the handset page, as a person makes them: in Debian's Chromium, by clicks and by keys."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Texts in: STOP and START are obeyed in every language, each text is answered once, and two machines fall silent."""
+"""Texts in: STOP and START are obeyed in every language, each text is answered once by the tree, machines fall silent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pytest
 from gateway.outbox import Message
 from gateway.registry.household import Contact
 from gateway.tellings import OF_A_SCORE
-from gateway.web.sms import ANSWERS_A_DAY, STOP
+from channels.text import parts
+from gateway.keywords import meant
+from gateway.registry.complaint import Complaint
+from gateway.web.sms import ANSWERS_A_DAY, LIVES_S, SAME_A_DAY
 from tests.conftest import SETTINGS, a_row, open_house, register
 from tests.web.desk import PHONE, TOKEN, client, contents, rows, signed
 
@@ -35,9 +38,22 @@ def twilio(web, body, name, phone=PHONE, **changed):
 
 
 def replies(runtime):
-    """The notices that answer a text, in the order in which they were posted."""
+    """The messages that answer a text, in the order in which they were posted."""
     return [message for message in sorted(rows(runtime, Message), key=lambda message: message.id)
-            if message.notice in ("stopped", "sms_help")]
+            if message.notice in ("stopped", "sms_help", "answer")]
+
+
+def said(runtime):
+    """What the last answer says."""
+    last = replies(runtime)[-1]
+    return runtime.vault.open(last.body_sealed, "message.body", last.id)
+
+
+def write(runtime, web, *bodies, phone=PHONE):
+    """So many texts, one after the other; what is answered to the last one."""
+    for body in bodies:
+        text(web, body, f"in-{len(replies(runtime))}-{len(body)}", phone=phone)
+    return said(runtime)
 
 
 def stopped(runtime):
@@ -63,14 +79,14 @@ def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(
 
 
 @one_kind
-@pytest.mark.parametrize("body", [*sorted(STOP), "stop", " Stop. ", "STOP!", "arrêt", "\u200fقف", "قف.", "S T O P\n"])
+@pytest.mark.parametrize("body", ["STOP", "ARRET", "قف", "توقف", "ⴱⴷⴷ", "stop", " Stop. ", "STOP!", "arrêt", "\u200fقف", "قف.", "S T O P\n"])
 def test_stop_is_understood_as_people_write_it(runtime, web, body):
     text(web, body)
     assert stopped(runtime) == [True]
 
 
 @one_kind
-@pytest.mark.parametrize("body", ["", "Bonjour", "stopper", "ne pas stop", "1", "سلام", "580", "*580#"])
+@pytest.mark.parametrize("body", ["", "Bonjour", "stopper", "ne pas stop", "سلام", "580", "*580#"])
 def test_anything_else_is_helped_and_stops_nothing(runtime, web, body):
     text(web, body)
     assert stopped(runtime) == [False]
@@ -108,7 +124,7 @@ def test_a_text_that_comes_again_is_answered_once(runtime, web):
 @one_kind
 def test_only_so_many_texts_a_day_are_answered_and_all_of_them_obeyed(runtime, web, clock):
     for number in range(ANSWERS_A_DAY + 3):
-        text(web, "Bonjour", f"in-{number}")
+        text(web, f"Bonjour {number}", f"in-{number}")
     text(web, "STOP", "in-stop")
     assert len(replies(runtime)) == ANSWERS_A_DAY
     assert stopped(runtime) == [True]
@@ -153,3 +169,80 @@ def test_twilio_is_answered_with_an_empty_document(web):
     answer = twilio(web, "Bonjour", "SM1")
     assert (answer.content_type, answer.text) == (
         "text/xml; charset=utf-8", '<?xml version="1.0" encoding="UTF-8"?><Response/>')
+
+
+@one_kind
+def test_a_keyword_opens_the_tree_and_the_next_text_goes_on_in_it(runtime, web):
+    assert "Votre réclamation" in write(runtime, web, "reclamation", "1")
+    filed = write(runtime, web, "9", "2", "Un monsieur veut 500 dh", "1")
+    [complaint] = rows(runtime, Complaint)
+    assert (complaint.category, complaint.channel) == ("fraud_message", "sms")
+    assert complaint.number in filed
+    assert runtime.vault.open(complaint.text_sealed, "complaint.text", complaint.id) == "Un monsieur veut 500 dh"
+    # The answer is the text that is kept: no second one is paid for.
+    assert [one.notice for one in rows(runtime, Message)].count("complaint_received") == 0
+
+
+@pytest.mark.parametrize(("body", "opens"), [
+    ("مؤشر", "2"), ("المؤشر ١٢٣٤٥٦٧٨٩٠", "2"), ("INDICE", "2"), ("indise", "2"), ("je veux mon indice svp", "2"),
+    ("amatar", "2"), ("ⴰⵎⴰⵜⴰⵔ", "2"), ("mo2achir", "2"), ("شكايه", "5"), ("ملفي", "1"), ("Révision!", "4"),
+    ("اللغة", "8"), ("fraude", "7"), ("menu", "help"), ("START", "start"), ("S T O P", "stop"), ("stopper", ""),
+    ("bonjour", ""), ("", ""), ("1234567890", ""),
+])
+def test_words_are_understood_as_people_spell_them(body, opens):
+    assert meant(body) == opens
+
+
+@one_kind
+@pytest.mark.parametrize("body", ["مؤشر", "indice", "revision", "2", "4"])
+def test_no_pin_is_asked_for_in_writing_and_none_is_looked_at(runtime, web, body):
+    assert SETTINGS["SERVICE_CODE"] in write(runtime, web, body)
+    told = write(runtime, web, "407193")
+    assert "10,2225375" not in told
+
+
+@one_kind
+def test_a_number_of_ours_is_followed_at_once(runtime, web):
+    filed = write(runtime, web, "reclamation", "1", "1", "1", "1")
+    number = next(word for word in filed.split() if word.isdecimal())
+    assert "Réclamation" in write(runtime, web, f"{number[:3]} {number[3:6]} {number[6:]}")
+
+
+@one_kind
+def test_whoever_is_unknown_gets_general_help_alone(runtime, web):
+    for number, body in enumerate(("indice", "1", "reclamation", "520418736")):
+        text(web, body, f"in-{number}", phone="+212699999999")
+    assert {one.notice for one in replies(runtime)} == {"sms_help"}
+
+
+@one_kind
+def test_a_conversation_is_remembered_for_an_hour(runtime, web):
+    write(runtime, web, "reclamation")
+    [key] = [key for key in runtime.redis.scan_iter() if key.startswith(b"ussd:")]
+    assert 0 < runtime.redis.ttl(key) <= LIVES_S
+    runtime.redis.delete(key)
+    assert "Suivre" not in write(runtime, web, "2")
+
+
+@one_kind
+def test_a_text_that_came_twice_does_its_work_once_although_redis_was_emptied(runtime, web):
+    write(runtime, web, "reclamation", "1", "1", "1")
+    for _ in range(2):
+        text(web, "1", "the same")
+        runtime.redis.flushall()
+    assert len(rows(runtime, Complaint)) == 1
+    assert len([one for one in replies(runtime) if one.subject == "africastalking:the same"]) == 1
+
+
+@one_kind
+def test_the_same_words_again_and_again_are_a_machines(runtime, web):
+    for number in range(SAME_A_DAY + 4):
+        text(web, "Bonjour", f"in-{number}")
+    assert len(replies(runtime)) == SAME_A_DAY
+
+
+@one_kind
+def test_no_answer_is_longer_than_three_parts(runtime, web):
+    for body in ("شكاية", "1", "98", "98", "0", "menu", "5", "مساعدة"):
+        write(runtime, web, body)
+        assert parts(said(runtime)) <= 3, body

@@ -30,12 +30,17 @@ function entry(message) {
   return item;
 }
 
+let received = 0;
+
 // Only what is new is added, so that a reader is told of new texts and of nothing else.
 function showInbox(messages) {
   const inbox = byId("inbox");
-  if (messages.length < inbox.children.length) inbox.replaceChildren();
-  const fresh = messages.slice(0, messages.length - inbox.children.length);
-  inbox.prepend(...fresh.map(entry));
+  if (messages.length < received) {
+    inbox.replaceChildren();
+    received = 0;
+  }
+  inbox.prepend(...messages.slice(0, messages.length - received).map(entry));
+  received = messages.length;
 }
 
 async function poll() {
@@ -45,6 +50,18 @@ async function poll() {
     // The operator is away; the next round asks again.
   }
   setTimeout(poll, POLL_MS);
+}
+
+// What the person writes to the service stands among what it has answered.
+async function write(body) {
+  const written = entry({ from: "←", body, delivered_at: new Date().toISOString() });
+  written.className = "mine";
+  byId("inbox").prepend(written);
+  try {
+    await post("/sms", { body });
+  } catch {
+    byId("inbox").prepend(entry({ from: "!", body: problem("no_answer"), delivered_at: new Date().toISOString() }));
+  }
 }
 
 // USSD session: closed, waiting for the network, asking the person, or ended and still shown
@@ -136,6 +153,12 @@ for (const button of phone.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => press(button.dataset.key));
 }
 byId("erase").addEventListener("click", erase);
+byId("text").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const body = byId("body").value.trim();
+  if (body) write(body);
+  byId("body").value = "";
+});
 byId("service").addEventListener("click", (event) => {
   if (session.hidden) telephone(event.currentTarget.dataset.number);
 });

@@ -1,4 +1,4 @@
-"""Files: where a household's file is, and whether a message is ours; told to whoever has the telephone or the number."""
+"""Files: where a household's file is, and whether a message is ours; for whoever has the telephone or number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes: the household's index, why it is so, what changed, and what it means for a programme. For a proven caller."""
+"""Indexes: the household's index, why it is so, what changed, and what it means for a programme. For who has a PIN."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from gateway.dialogue.acts import files
 from gateway.dialogue.acts.call import Call
 from gateway.dialogue.engine import Effect, Outcome
-from gateway.registry import complaint, complaint_handling, explain, number_change, review, update
+from gateway.registry import complaint, complaint_handling, explain, number_change, review, update, voice_message
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint, TooManyComplaints
 from gateway.registry.complaint_category import CATEGORIES
@@ -93,13 +93,18 @@ def file_complaint(call: Call, effect: Effect) -> Outcome:
     if len(homes) > 1 and not CATEGORIES[category].sensitive:
         return Outcome("which", {"homes": call.tails(homes)})
     words = str(effect.given.get("words", ""))
+    # What was spoken waits at the provider under this name, and is fetched when it is clear whose it is.
+    spoken = UUID(words) if words and call.channel == "voice" else None
     try:
         filed = complaint.file(
             call.session, call.vault, household_id=homes[0].id if len(homes) == 1 else None, category=category,
             channel=call.channel, msisdn_blind=call.vault.blind(call.msisdn, "complaint.msisdn"),
-            asked_by=f"{call.conversation}/{category}", now=call.now, text=words or None)
+            asked_by=f"{call.conversation}/{category}", now=call.now, text=None if spoken else words or None)
     except TooManyComplaints:
         return Outcome("too_many")
+    if spoken:
+        voice_message.attach(call.session, call.vault, spoken, filed.complaint_id, conversation=call.conversation,
+                             now=call.now)
     if call.channel != "sms":  # There the answer itself is the text that is kept.
         call.teller.tell(call.session, [filed], call.now)
         if filed.household_id is None and not CATEGORIES[category].sensitive:

@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gateway import doubt
 from gateway.db import Base
 from gateway.dialogue import access
 from gateway.dialogue.acts.call import Call
@@ -29,12 +30,16 @@ class Telephone(Base):
     locale: Mapped[str] = mapped_column(sa.String(12))
 
 
+# Asked on every call: made once.
+CHOSEN = sa.select(Telephone.id, Telephone.locale).where(Telephone.id.in_(sa.bindparam("names", expanding=True)))
+
+
 def language(call: Call) -> tuple[str | None, bool]:
     """The language that this telephone had chosen before this session, and whether it chose its first in it."""
-    rows = {row.id: row.locale for row in call.session.scalars(sa.select(Telephone).where(
-        Telephone.id.in_([call.named(call.conversation), call.named(call.msisdn)])))}
-    here = call.named(call.conversation) in rows
-    return None if here else rows.get(call.named(call.msisdn)), here
+    session, telephone = call.named(call.conversation), call.named(call.msisdn)
+    locales: dict[UUID, str] = dict(call.session.execute(CHOSEN, {"names": [session, telephone]}).all())
+    here = session in locales
+    return None if here else locales.get(telephone), here
 
 
 def choose_language(call: Call, effect: Effect) -> Outcome:
@@ -47,10 +52,13 @@ def choose_language(call: Call, effect: Effect) -> Outcome:
 
 
 def check(call: Call, effect: Effect) -> Outcome:
-    """Which household the PIN proves."""
-    found = access.check_pin(call.session, call.vault, call.msisdn, call.homes(), effect.typed, call.conversation,
+    """Which household the PIN proves; this telephone is its own then, and no more in doubt."""
+    found = access.check_pin(call.session, call.vault, call.msisdn, call.may_prove(), effect.typed, call.conversation,
                              call.now)
-    return Outcome("ok", {"proof": str(found.id)}) if isinstance(found, Household) else Outcome(found)
+    if not isinstance(found, Household):
+        return Outcome(found)
+    doubt.proven(call.session, call.vault, found.id, call.msisdn, call.now)
+    return Outcome("ok", {"proof": str(found.id)})
 
 
 def send_pin_letter(call: Call, _: Effect) -> Outcome:
@@ -72,7 +80,7 @@ def choose_pin(call: Call, effect: Effect) -> Outcome:
 def change_pin(call: Call, effect: Effect) -> Outcome:
     """Typed twice alike, it opens the household from now on, and the one before no more."""
     household_id, chosen = UUID(effect.proof), str(effect.given["new_pin"])
-    if not call.vault.proves_pin(chosen, effect.typed, household_id):
+    if not any(call.vault.proves_pin([chosen], effect.typed, household_id)):
         return Outcome("different")
     if number_change.frozen(call.session, household_id, call.now):
         return Outcome("wait")
