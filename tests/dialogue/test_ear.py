@@ -8,11 +8,11 @@ import pytest
 
 from channels.text import Budget
 from gateway.dialogue.ear import hear
-from gateway.dialogue.engine import Position, said, screen
+from gateway.dialogue.engine import Position, said
 from gateway.dialogue.household import HOUSEHOLD
-from gateway.dialogue.longest import SHOWN, facts_for
+from gateway.dialogue.longest import SHOWN, facts_for, pages_of
 from gateway.dialogue.states import End
-from gateway.spoken import Day, Digits, Pause, Phrase
+from gateway.spoken import Day, Digits, Number, Pause, Phrase
 from gateway.words import LOCALES, Ear, Words
 
 PAGE = Budget(10_000, 10_000)
@@ -32,7 +32,13 @@ def read(spoken) -> str:
     """Letters and digits alone, as a screen would hold them."""
     shown = ""
     for one in spoken:
-        shown += f"{one.day:%d%m%Y}" if isinstance(one, Day) else getattr(one, "text", "")
+        match one:
+            case Day(day):
+                shown += f"{day:%d%m%Y}"
+            case Number(value):
+                shown += str(value)
+            case Phrase(text=text) | Digits(text=text):
+                shown += text
     return "".join(sign for sign in shown if sign.isalnum())
 
 
@@ -47,7 +53,7 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
     for seen, heard in zip(facts_for(state, words, locale), facts_for(state, Ear(words), locale), strict=True):
         position = Position(state, locale, facts=seen, trail=("home",), mistakes=1)
         aloud = hear(HOUSEHOLD, replace(position, facts=heard), words)
-        shown = "".join(sign for sign in screen(HOUSEHOLD, position, words, PAGE).text if sign.isalnum())
+        shown = "".join(sign for page in pages_of(position, words, PAGE) for sign in page.text if sign.isalnum())
         heard_of = [one for one in aloud.says.spoken
                 if not (isinstance(one, Phrase) and one.name in ("voice.write_down", "voice.twice"))]
         number = Digits(str(position.facts["number"]))
@@ -58,7 +64,8 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
         choices = said_of(position, words)
         assert [line.key for line in aloud.options] == [key for key, _, _ in choices]
         for line in aloud.options:
-            label = read([one for one in line.spoken if not (isinstance(one, Phrase) and one.name.startswith("voice."))])
+            label = read([one for one in line.spoken
+                          if not (isinstance(one, Phrase) and one.name.startswith("voice."))])
             assert label.removesuffix(line.key) in shown
         assert aloud.final == isinstance(HOUSEHOLD.states[state], End)
 
@@ -95,7 +102,8 @@ def test_each_language_offers_itself_in_its_own_words(words):
 
 
 def test_a_number_is_said_twice_after_a_pen_was_asked_for(words):
-    spoken = hear(HOUSEHOLD, Position("complaint.done", "fr-MA", facts=facts(words, "complaint.done")), words).says.spoken
+    position = Position("complaint.done", "fr-MA", facts=facts(words, "complaint.done"))
+    spoken = hear(HOUSEHOLD, position, words).says.spoken
     number = Digits("987654321")
     first = spoken.index(number)
     assert spoken[0].name == "voice.write_down"
