@@ -15,10 +15,11 @@ from babel.dates import format_date
 from gateway.dialogue.ear import hear
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import SHOWN, positions
+from gateway.dialogue.states import Confirm
 from gateway.recordings import NAME
 from gateway.spoken import Day, Digits, Number, Phrase
 from gateway.studio import SLOTS, Take, needed, said, script, takes
-from gateway.words import LOCALES, TEMPLATES, Words
+from gateway.words import LOCALES, TEMPLATES, Ear, Words
 
 DAY = date(2027, 1, 20)
 
@@ -31,7 +32,8 @@ def words() -> Words:
 @pytest.mark.parametrize("slot", SLOTS)
 def test_whatever_a_screen_can_hold_is_in_the_script(words, slot):
     script_of = needed(words, HOUSEHOLD, slot)
-    heard = {take.stem for state in SHOWN for position in positions(state, SLOTS[slot].locale)
+    locale = SLOTS[slot].locale
+    heard = {take.stem for state in SHOWN for position in positions(state, Ear(words), locale)
              for aloud in [hear(HOUSEHOLD, position, words)] for line in (aloud.says, *aloud.options)
              if line.locale == SLOTS[slot].locale for one in line.spoken for take in takes(words, slot, one)}
     assert len(heard) > 90
@@ -61,12 +63,12 @@ def test_a_phrase_whose_words_changed_has_another_file_and_no_other_has(tmp_path
     templates = shutil.copytree(TEMPLATES, tmp_path / "templates")
     file = templates / "words" / "fr-MA.toml"
     before = needed(Words(templates), HOUSEHOLD, "fr-MA")
-    text = file.read_text(encoding="utf-8").replace("Voir mon indice", "Connaître mon indice")
+    text = file.read_text(encoding="utf-8").replace("Continuer", "Reprendre")
     file.write_text(text, encoding="utf-8")
     after = needed(Words(templates), HOUSEHOLD, "fr-MA")
-    assert [before[stem].text for stem in before.keys() - after.keys()] == ["Voir mon indice"]
+    assert [before[stem].text for stem in before.keys() - after.keys()] == ["Continuer"]
     changed, = after.keys() - before.keys()
-    assert (after[changed].name, after[changed].text) == ("home.options.index", "Connaître mon indice")
+    assert (after[changed].name, after[changed].text) == ("resume.options.go_on", "Reprendre")
 
 
 def test_a_file_is_named_by_its_words_and_a_digest():
@@ -109,12 +111,14 @@ def test_the_script_says_what_where_and_how(words):
     assert row["where"] == "review.done"
     assert row["how"].startswith("ton suspendu")
     annul = [row for row in rows if row["text"] == "Annuler"]
-    assert {row["where"] for row in annul} == {"review", "complaint.confirm", "complaint.private", "letter"}
+    assert {row["where"] for row in annul} == {
+        name for name, state in HOUSEHOLD.states.items()
+        if isinstance(state, Confirm) and name not in ("complaint.read",)}
     assert all(row["how"] for row in rows)
 
 
 def test_a_phrase_that_is_met_twice_is_recorded_once(words):
     script_of = needed(words, HOUSEHOLD, "fr-MA")
     press, = (take for take in script_of.values() if take.name == "voice.press")
-    assert {"home", "complaint", "other"} <= set(press.where)
+    assert {"home", "complaint", "more"} <= set(press.where)
     assert Take("voice.press", "tapez") == press == takes(words, "fr-MA", Phrase("voice.press", "tapez"))[0]

@@ -32,13 +32,7 @@ def read(spoken) -> str:
     """Letters and digits alone, as a screen would hold them."""
     shown = ""
     for one in spoken:
-        match one:
-            case Day(day):
-                shown += f"{day:%d%m%Y}"
-            case Number(value):
-                shown += str(value)
-            case Phrase(text=text) | Digits(text=text):
-                shown += text
+        shown += f"{one.day:%d%m%Y}" if isinstance(one, Day) else getattr(one, "text", str(getattr(one, "value", "")))
     return "".join(sign for sign in shown if sign.isalnum())
 
 
@@ -53,7 +47,8 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
     for seen, heard in zip(facts_for(state, words, locale), facts_for(state, Ear(words), locale), strict=True):
         position = Position(state, locale, facts=seen, trail=("home",), mistakes=1)
         aloud = hear(HOUSEHOLD, replace(position, facts=heard), words)
-        shown = "".join(sign for page in pages_of(position, words, PAGE) for sign in page.text if sign.isalnum())
+        pages = "".join(page.text for page in pages_of(position, words, PAGE))
+        shown = "".join(sign for sign in pages if sign.isalnum())
         heard_of = [one for one in aloud.says.spoken
                 if not (isinstance(one, Phrase) and one.name in ("voice.write_down", "voice.twice"))]
         number = Digits(str(position.facts["number"]))
@@ -64,8 +59,7 @@ def test_what_is_heard_is_what_is_shown(words, locale, state):
         choices = said_of(position, words)
         assert [line.key for line in aloud.options] == [key for key, _, _ in choices]
         for line in aloud.options:
-            label = read([one for one in line.spoken
-                          if not (isinstance(one, Phrase) and one.name.startswith("voice."))])
+            label = read([one for one in line.spoken if not getattr(one, "name", "").startswith("voice.")])
             assert label.removesuffix(line.key) in shown
         assert aloud.final == isinstance(HOUSEHOLD.states[state], End)
 
@@ -102,8 +96,8 @@ def test_each_language_offers_itself_in_its_own_words(words):
 
 
 def test_a_number_is_said_twice_after_a_pen_was_asked_for(words):
-    position = Position("complaint.done", "fr-MA", facts=facts(words, "complaint.done"))
-    spoken = hear(HOUSEHOLD, position, words).says.spoken
+    known = facts(words, "complaint.done")
+    spoken = hear(HOUSEHOLD, Position("complaint.done", "fr-MA", facts=known), words).says.spoken
     number = Digits("987654321")
     first = spoken.index(number)
     assert spoken[0].name == "voice.write_down"

@@ -1,15 +1,15 @@
-"""Texts in: STOP and START are obeyed in every language, each text is answered once by the tree, machines fall silent."""
+"""Texts in: STOP and START are obeyed, each text is answered once by the tree, and machines fall silent."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.outbox import Message
-from gateway.registry.household import Contact
-from gateway.tellings import OF_A_SCORE
 from channels.text import parts
 from gateway.keywords import meant
+from gateway.outbox import Message
 from gateway.registry.complaint import Complaint
+from gateway.registry.household import Contact
+from gateway.tellings import OF_A_SCORE
 from gateway.web.sms import ANSWERS_A_DAY, LIVES_S, SAME_A_DAY
 from tests.conftest import SETTINGS, a_row, open_house, register
 from tests.web.desk import PHONE, TOKEN, client, contents, rows, signed
@@ -79,7 +79,8 @@ def test_stop_stops_and_a_new_index_then_comes_by_letter_and_start_starts_again(
 
 
 @one_kind
-@pytest.mark.parametrize("body", ["STOP", "ARRET", "قف", "توقف", "ⴱⴷⴷ", "stop", " Stop. ", "STOP!", "arrêt", "\u200fقف", "قف.", "S T O P\n"])
+@pytest.mark.parametrize("body", ["STOP", "ARRET", "قف", "توقف", "ⴱⴷⴷ", "stop",
+                                 " Stop. ", "STOP!", "arrêt", "\u200fقف", "قف.", "S T O P\n"])
 def test_stop_is_understood_as_people_write_it(runtime, web, body):
     text(web, body)
     assert stopped(runtime) == [True]

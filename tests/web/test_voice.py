@@ -1,4 +1,4 @@
-"""Calls: the tree by keypad, for both providers: heard in the caller's language, recorded complaints, silence, repeats."""
+"""Calls: the tree by keypad, for both providers: what is heard, spoken complaints, silence, repeats."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Line:
         assert answer.status_code == 200, answer.text
         self.text = answer.text
         if answer.text:
-            self.document = ElementTree.fromstring(answer.text)  # noqa: S314  It is our own.
+            self.document = ElementTree.fromstring(answer.text)
             onward = next(self.document.iter("Redirect"), None)
             self.path = urlsplit(onward.text).path if onward is not None else self.path
         return self.heard
