@@ -13,7 +13,8 @@ jobs keep the hours.
                      text: phrases, digits, dates, numbers
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
-      calling.py     people who are called back
+      calling.py     people who are called back; doubt.py telephones that may be somebody else's by now
+      keywords.py    what somebody means by a text
       tellings.py    event -> notice, and the facts that fill it
       notices.py     notice -> medium, language, hour, or silence
       proof.py       what shows that a household was told, and what takes that proof away
@@ -31,17 +32,18 @@ jobs keep the hours.
       judging.py     every household judged again, when a limit or a condition takes effect
       deadlines.py   what the passing of time does to promises, and who is told
       paper.py       letters into the tray, and posted
-      web/           a provider's callback in, an answer out; conversation (one USSD turn)
+      web/           a provider's callback in, an answer out: ussd, sms, voice (saying: what is said in a call),
+                     receipts; conversation (one turn of any), punctual (an answer in time), departures (figures)
       app.py         create_app(runtime)
       migrations/    Alembic
       embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN),
                      story.py five households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
-    channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, letter/,
+    channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, voice/, letter/,
                      sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
-    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines, call_backs, voice_messages; worker and
-                     clock are the processes
+    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines, call_backs, voice_messages, doubts; worker
+                     and clock are the processes
 
 The rooms of the registry:
 
@@ -81,5 +83,6 @@ Two walks. A notice: `registry.extract` reads a row, `registry.intake` stores an
 `notices` words it into `outbox`, all in one transaction | `jobs.relay` wakes it, `jobs.deliver` claims, sends
 and settles | `web.receipts` hears what became of it, `proof` keeps it, or `notices` turns to paper.
 A request: `web.ussd` reads the turn, `web.conversation` recalls the session, `dialogue.engine` takes the step,
-`dialogue.acts` does what it asks, and the screen goes back.
+`dialogue.acts` does what it asks, and the screen goes back. A text and a call take the same way; what they answer is
+the same position, worded for three parts of an SMS or for the ear.
 """

@@ -30,8 +30,8 @@ VAR = Path(environment().get("VAR_DIR", "var"))
 PORTS = {"web": 8580, "operator": 8581, "redis": 8582}
 WORKERS = 2
 READY_WITHIN_S = 30
-# Nobody's: Twilio keeps it for tests.
-VOICE_NUMBER = "+15005550006"
+# Nobody's: Twilio keeps them for tests.
+VOICE_NUMBER, MISSED_CALL_NUMBER = "+15005550006", "+15005550009"
 
 
 class AlreadyRunning(Exception):
@@ -185,6 +185,7 @@ def _defaults(var: Path) -> dict[str, str]:
         "AFRICASTALKING_SENDER": "RSU",
         "VOICE_PROVIDER": "twilio",
         "VOICE_NUMBER": VOICE_NUMBER,
+        "MISSED_CALL_NUMBER": MISSED_CALL_NUMBER,
         "SYNTHESIZED_SPEECH": "yes",
         "QUIET_HOURS": "0-0",
         "VAR_DIR": str(var),
@@ -211,6 +212,7 @@ def _operator(settings: Mapping[str, str]) -> dict[str, object]:
         "callback_token": settings["CALLBACK_TOKENS"].split(",")[0], "service_code": settings["SERVICE_CODE"],
         # A folder that an earlier version made has no such settings.
         "voice_number": settings.get("VOICE_NUMBER", VOICE_NUMBER),
+        "missed_call_number": settings.get("MISSED_CALL_NUMBER", ""),
         "voice_provider": settings.get("VOICE_PROVIDER", "twilio"),
         "twilio": {"account_sid": settings["TWILIO_ACCOUNT_SID"], "auth_token": settings["TWILIO_AUTH_TOKEN"]},
         "africastalking": {"username": settings["AFRICASTALKING_USERNAME"],

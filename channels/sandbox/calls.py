@@ -137,11 +137,12 @@ class Calls:
         line = self._line(msisdn)
         with line.lock:
             self._leave(line)
-            if not self._is_service(number):
+            service = self._service(number)
+            if not service:
                 line.call, line.shown = None, Shown("ended", other=number, problem="unknown_number")
                 return line.shown
             wire = self._wires[self._config.voice_provider]
-            leg = wire.leg(msisdn)
+            leg = wire.leg(msisdn, service)
             call = line.call = _Call(leg, wire, "ringing", leg.address)
             self._fetch(line, call, leg.address, {})
             return self._play(line, call)
@@ -219,8 +220,10 @@ class Calls:
         with self._lock:
             return self._lines.setdefault(msisdn, _Line())
 
-    def _is_service(self, number: str) -> bool:
-        return not number or self._config.voice_number in (number, canonical(number))
+    def _service(self, number: str) -> str:
+        """The service's number that was dialled, the first where none was; empty for anybody else's."""
+        known = (self._config.voice_number, self._config.missed_call_number)
+        return next((one for one in known if one in (number, canonical(number))), "") if number else known[0]
 
     def _leave(self, line: _Line) -> Shown:
         call = line.call

@@ -29,8 +29,8 @@ class AfricasTalkingLine:
 class Config:
     """`gateway_url` is the gateway's public address, `callback_token` the secret in its callback paths.
 
-    A handset that dials `voice_number` is put through by the provider `voice_provider`. The default number is
-    nobody's: Twilio keeps it for tests.
+    A handset that dials `voice_number`, or the number that is rung to be called back, is put through by the provider
+    `voice_provider`. The default number is nobody's: Twilio keeps it for tests.
     """
 
     host: str
@@ -41,6 +41,7 @@ class Config:
     twilio: TwilioLine
     africastalking: AfricasTalkingLine
     voice_number: str = "+15005550006"
+    missed_call_number: str = ""
     voice_provider: Literal["twilio", "africastalking"] = "twilio"
 
     @classmethod

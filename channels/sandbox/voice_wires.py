@@ -79,8 +79,8 @@ class Wire(Protocol):
     def answer_s(self) -> float:
         """How long it waits for a document, in seconds."""
 
-    def leg(self, msisdn: str) -> Leg:
-        """A person calls the service."""
+    def leg(self, msisdn: str, service: str) -> Leg:
+        """A person calls the service, at this number of its."""
 
     def turn(self, leg: Leg, address: str, status: Status, news: Mapping[str, str]) -> Call:
         """Ask for a document."""
@@ -116,9 +116,9 @@ class TwilioVoice:
     name: str = "twilio"
     answer_s: float = 15.0
 
-    def leg(self, msisdn: str) -> Leg:
+    def leg(self, msisdn: str, service: str) -> Leg:
         address = f"{self.config.gateway_url.rstrip('/')}/voice/twilio"
-        return Leg(new_sid(), msisdn, self.config.voice_number, False, address, address)
+        return Leg(new_sid(), msisdn, service, False, address, address)
 
     def turn(self, leg: Leg, address: str, status: Status, news: Mapping[str, str]) -> Call:
         return self._signed(address, {**self._common(leg, status), **news})
@@ -192,8 +192,8 @@ class AfricasTalkingVoice:
     name: str = "africastalking"
     answer_s: float = 10.0
 
-    def leg(self, msisdn: str) -> Leg:
-        return self._leg(msisdn, self.config.voice_number, incoming=False)
+    def leg(self, msisdn: str, service: str) -> Leg:
+        return self._leg(msisdn, service, incoming=False)
 
     def leg_to(self, msisdn: str, service: str, tag: str) -> Leg:
         """The service calls a person; the document is asked for at the same address."""

@@ -32,7 +32,7 @@ from tests.channels.test_sandbox import (
     until,
 )
 
-SERVICE = "+15005550006"
+SERVICE, MISSED = "+15005550006", "+15005550009"
 TWILIO = "/voice/twilio"
 AFRICASTALKING = f"/voice/africastalking/{CALLBACK_TOKEN}"
 
@@ -81,7 +81,7 @@ class Caller:
 def a_caller(provider: str, patience: Patience = PATIENCE) -> Iterator[Caller]:
     gateway = Gateway()
     gateway.server.start()
-    with serving(a_config(gateway.url, voice_provider=provider), patience) as (operator, url):
+    with serving(a_config(gateway.url, voice_provider=provider, missed_call_number=MISSED), patience) as (operator, url):
         yield Caller(Running(operator, url, gateway))
     gateway.server.stop()
 
@@ -598,3 +598,9 @@ def test_no_number_and_no_key_of_a_call_is_logged(twilio, caplog):
     until(lambda: "refused a call" in caplog.text)
     for secret in (PHONE, PHONE[1:], "48151623", "سري", AUTH_TOKEN):
         assert secret not in caplog.text
+
+
+def test_a_call_to_the_number_that_is_rung_to_be_called_back_tells_that_number(twilio):
+    twilio.gateway.answer = answering({TWILIO: "<Reject/>"})
+    twilio.does(dial=MISSED)
+    assert twilio.gateway.calls[-1].form["To"] == MISSED
