@@ -78,7 +78,8 @@ def units(text: str) -> int:
 
 def fits(text: str, budget: Budget) -> bool:
     """Whether the text is within the budget of its alphabet."""
-    return units(text) <= (budget.gsm7 if encoding(text) == "gsm7" else budget.ucs2)
+    alphabet = encoding(text)
+    return _length(text, alphabet) <= (budget.gsm7 if alphabet == "gsm7" else budget.ucs2)
 
 
 def parts(text: str) -> int:
@@ -195,8 +196,8 @@ def _screen(lines: Iterable[str]) -> str:
 
 def _length(text: str, alphabet: Encoding) -> int:
     if alphabet == "gsm7":
-        return len(text) + sum(char in EXTENSION for char in text)
-    return len(text) + sum(char > "\uffff" for char in text)
+        return len(text) + sum(map(text.count, EXTENSION))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _clusters(text: str, limit: int) -> Iterable[str]:

@@ -180,7 +180,9 @@ class Words:
                 raise NoSuchWords(locale, f"count.{name}.{category}")
             self._counts[locale, name] = forms
         for name, text in _flat(table):
-            self._screens[locale, name] = environment.from_string(text)
+            template = self._screens[locale, name] = environment.from_string(text)
+            # Jinja makes a chain of dicts of it, and goes along the chain whenever the text is said.
+            template.globals = dict(template.globals)
 
     def _load_notices(self, locale: str, environment: Environment) -> None:
         for file in environment.list_templates(filter_func=lambda name: name.endswith(f".{locale}.j2")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -84,7 +84,7 @@ class Position:
 
     def to_json(self) -> dict[str, Any]:
         """What `json` can write, and `from_json` read."""
-        return {**asdict(self), "trail": list(self.trail), "way": list(self.way), "facts": _plain(self.facts)}
+        return {**vars(self), "trail": list(self.trail), "way": list(self.way), "facts": _plain(self.facts)}
 
     @classmethod
     def from_json(cls, read: Mapping[str, Any]) -> Position:

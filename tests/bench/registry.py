@@ -17,7 +17,7 @@ from gateway.registry.sample import write_sample
 from gateway.runtime import Runtime
 from tests.bench.figure import Figure, per_second, scaled
 
-HOUSEHOLDS = scaled(2_000, 20_000)
+HOUSEHOLDS = scaled(2_500, 20_000)
 SEED = 580
 
 

@@ -21,7 +21,8 @@ from tests.bench import bare
 from tests.bench.figure import Figure, per_second, scaled
 from tests.bench.sends import free_port, until_listening
 
-PEOPLE = scaled(1_000, 5_000)
+# More than the calls of one schedule: nobody calls a second time while the first call waits to be answered.
+PEOPLE = scaled(2_000, 5_500)
 AT_ONCE = 16
 SECONDS = scaled(4, 20)
 ROUNDS = 3
@@ -29,10 +30,9 @@ ROUNDS = 3
 WORKERS, THREADS = 2, 4
 
 # What is asked for: so many turns a second, 99 of 100 within so many ms. Where the machine cannot, the next rates are
-# tried until one is held: nobody falls behind by a second. Behind a proxy, turns come over connections that are kept.
+# tried until one is held within the same time. Behind a proxy, turns come over connections that are kept.
 RATES = (1_000, 700, 500, 350, 250, 180, 125, 90, 60, 40, 20)
 WITHIN_MS = 25
-HELD_MS = 1_000
 CONNECTIONS = 64
 
 People = list[tuple[str, list[str]]]
@@ -62,7 +62,7 @@ def turns(runtime: Runtime, environment: Mapping[str, str]) -> Iterator[Figure]:
         for server in (ours, plain):
             _call(server, 0, [(msisdn, ["1"]) for msisdn, _ in people])
         yield from _at_once(runtime, ours, plain, people)
-        yield from _on_schedule(ours, plain, people)
+        yield from _on_schedule(runtime, ours, plain, people)
 
 
 def _at_once(runtime: Runtime, ours: Server, plain: Server, people: People) -> Iterator[Figure]:
@@ -76,27 +76,33 @@ def _at_once(runtime: Runtime, ours: Server, plain: Server, people: People) -> I
     yield Figure("ussd_pin_ms_per_turn", _hashing_ms(runtime) / (len(people[0][1]) + 1), "ms of these", cpu_ms)
 
 
-def _on_schedule(ours: Server, plain: Server, people: People) -> Iterator[Figure]:
+def _on_schedule(runtime: Runtime, ours: Server, plain: Server, people: People) -> Iterator[Figure]:
     """What is asked for; and the greatest rate that is held, 0 where none is, with its own 99 of 100."""
-    rate, plain_ms = RATES[0], _call(plain, SECONDS, people, RATES[0])["p99_ms"]
-    took_ms = _call(ours, SECONDS, people, rate)["p99_ms"]
+    rate, plain_ms = RATES[0], _p99_ms(runtime, plain, people, RATES[0])
+    took_ms = _p99_ms(runtime, ours, people, rate)
     yield Figure("ussd_p99_ms", took_ms, f"ms at {rate:,}/s", plain_ms, f"< {WITHIN_MS}")
     rest = iter(RATES[1:])
-    while rate and took_ms >= HELD_MS:
+    while rate and took_ms >= WITHIN_MS:
         rate = next(rest, 0)
-        took_ms = _call(ours, SECONDS, people, rate)["p99_ms"] if rate else 0
+        took_ms = _p99_ms(runtime, ours, people, rate) if rate else 0
     yield Figure("ussd_held_per_s", rate, f"turns/s, 99 of 100 in {took_ms:.0f} ms", RATES[0], f">= {RATES[0]:,}")
 
 
+def _p99_ms(runtime: Runtime, server: Server, people: People, rate: int) -> float:
+    """Of a schedule. The end of the one before cut calls off, and nobody is to be asked whether to go on with them."""
+    for name in runtime.redis.scan_iter("left:*"):
+        runtime.redis.delete(name)
+    return _call(server, SECONDS, people, rate)["p99_ms"]
+
+
 def _hashing_ms(runtime: Runtime) -> float:
-    """What hashing takes of a turn that holds a PIN: the one in force and the one in the post, each to be proven."""
+    """What hashing takes of a turn that holds a PIN: one hash, whichever letter the PIN is from."""
     household, pin = UUID(int=1), "493027"
     hashed = runtime.vault.hash_pin(pin, household)
 
     def prove() -> None:
         for _ in range(20):
             runtime.vault.proves_pin([hashed], pin, household)
-            runtime.vault.hash_pin(pin, household)
 
     return 1000 / per_second(20, prove)
 

@@ -20,13 +20,12 @@ TOLD = 3
 
 def show(call: Call, effect: Effect) -> Outcome:
     """The index, and whether it is below the limits."""
-    home = call.session.get_one(Household, UUID(effect.proof))
     current = _current(call, effect)
     if current is None:
-        due = home.registered_on + TOLD_WITHIN
+        due = call.session.get_one(Household, UUID(effect.proof)).registered_on + TOLD_WITHIN
         return Outcome("none", {"due": due}) if call.today <= due else Outcome("late")
     _seen(call, current, "index.seen")
-    judged = score.decisions(call.session, [home.id])[home.id]
+    judged = score.decisions(call.session, [current.household_id])[current.household_id]
     programmes = [{"key": one.programme, "below": one.below}
                   for one in judged if one.below is not None and one.programme in in_texts()]
     return Outcome("ok", {"index": current.value, "programmes": programmes})
