@@ -15,8 +15,8 @@ from gateway.registry.numbers import folded
 from gateway.words import TEMPLATES
 
 FILE = TEMPLATES / "keywords.toml"
-# Obeyed only when meant: a person who misspells "stop" is answered, and can write it again.
-EXACT = ("stop", "start")
+# Obeyed only when a text says this and no more: a person who misspells "stop" is answered, and can write it again.
+EXACT = ("stop", "start", "help")
 # One letter wrong in four.
 NEARLY = 0.75
 # Arabic letters that people write for one another.
@@ -67,7 +67,7 @@ def _known() -> Mapping[str, str]:
     table = tomllib.loads(FILE.read_text(encoding="utf-8"))
     known: dict[str, str] = {}
     for meaning, written in table.items():
-        if meaning not in (*HOUSEHOLD.shortcuts, *EXACT, "help"):
+        if meaning not in (*HOUSEHOLD.shortcuts, *EXACT):
             raise ValueError(f"{FILE.name}: {meaning} is no shortcut")
         for word in map(_plain, written):
             if known.setdefault(word, meaning) != meaning:

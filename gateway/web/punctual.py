@@ -28,7 +28,11 @@ class Punctual:
 
     def answer(self, work: Callable[[], Answer], then: Callable[[], object]) -> Answer:
         """What `work` answers, or raises. Raises `Late` after the deadline."""
-        started = self._pool.submit(work)
+        try:
+            started = self._pool.submit(work)
+        except RuntimeError:
+            # The process is being stopped: whoever is on the line is answered all the same.
+            return work()
         try:
             return started.result(self._deadline_s)
         except TimeoutError:

@@ -17,6 +17,7 @@ from channels.text import Budget, digits
 from gateway.dialogue.engine import Position, screen
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Busy
+from gateway.dialogue.states import WORDS, Question
 from gateway.keywords import meant, number_in
 from gateway.outbox import Message
 from gateway.registry import household as households
@@ -111,8 +112,10 @@ def _next(runtime: Runtime, inbound: Inbound, key: str, before: Position | None,
     """Where the conversation stands after this text; None where nothing in it is ours."""
     call = call_of(runtime, CHANNEL, f"{key}/{inbound.provider_id}", inbound.msisdn)
     pressed, number = digits(inbound.body), number_in(inbound.body)
-    if before and (re.fullmatch("[0-9]{1,2}", pressed) or number or not said):
-        return go_on(runtime, call, before, [number or inbound.body], in_writing=True)
+    # Whoever is telling a grievance may name anything in it.
+    telling = before and isinstance(state := HOUSEHOLD.states[before.state], Question) and state.kind == WORDS
+    if before and (telling or re.fullmatch("[0-9]{1,2}", pressed) or number or not said):
+        return go_on(runtime, call, before, [inbound.body if telling else number or inbound.body], in_writing=True)
     if number:
         return begin_with(runtime, call, [number], "55", in_writing=True, locale=locale)
     if re.fullmatch("[0-9]{1,2}", pressed):

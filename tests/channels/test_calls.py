@@ -81,7 +81,8 @@ class Caller:
 def a_caller(provider: str, patience: Patience = PATIENCE) -> Iterator[Caller]:
     gateway = Gateway()
     gateway.server.start()
-    with serving(a_config(gateway.url, voice_provider=provider, missed_call_number=MISSED), patience) as (operator, url):
+    config = a_config(gateway.url, voice_provider=provider, missed_call_number=MISSED)
+    with serving(config, patience) as (operator, url):
         yield Caller(Running(operator, url, gateway))
     gateway.server.stop()
 

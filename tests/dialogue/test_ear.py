@@ -12,7 +12,7 @@ from gateway.dialogue.engine import Position, said
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import SHOWN, facts_for, pages_of
 from gateway.dialogue.states import End
-from gateway.spoken import Day, Digits, Number, Pause, Phrase
+from gateway.spoken import Day, Digits, Pause, Phrase
 from gateway.words import LOCALES, Ear, Words
 
 PAGE = Budget(10_000, 10_000)

@@ -247,3 +247,12 @@ def test_no_answer_is_longer_than_three_parts(runtime, web):
     for body in ("شكاية", "1", "98", "98", "0", "menu", "5", "مساعدة"):
         write(runtime, web, body)
         assert parts(said(runtime)) <= 3, body
+
+
+@one_kind
+def test_a_grievance_may_name_anything(runtime, web):
+    write(runtime, web, "reclamation", "1", "6", "2")
+    assert "aide, indice: 520418736" in write(runtime, web, "aide, indice: 520418736")
+    write(runtime, web, "1")
+    [complaint] = rows(runtime, Complaint)
+    assert runtime.vault.open(complaint.text_sealed, "complaint.text", complaint.id) == "aide, indice: 520418736"
