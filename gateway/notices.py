@@ -25,7 +25,7 @@ from gateway.outbox import Draft, Settlement
 from gateway.registry import audit, number_change, registration
 from gateway.registry import household as households
 from gateway.registry.clock import CASABLANCA, day_of
-from gateway.registry.events import Event
+from gateway.registry.events import Event, NumberDoubted
 from gateway.registry.household import Household
 from gateway.registry.review import last_day
 from gateway.settings import QuietHours
@@ -81,6 +81,14 @@ class Teller:
         homes = [event.household_id for event in events if event.household_id]
         unheard = list(proof.disowned(session, self.vault, msisdn, homes, now))
         return self.tell(session, events, now) + self._tell(session, unheard, now, by_post=True)
+
+    def doubted(self, session: Session, events: Sequence[NumberDoubted], now: datetime) -> int:
+        """These numbers may be a stranger's: what still waits to be texted there goes by letter; then they are told."""
+        for event in events:
+            msisdn = households.number_of(session, self.vault, event.contact_id)
+            for settlement in outbox.close(session, self.vault, msisdn, self.words.notices(), now, event.household_id):
+                self.heard(session, settlement, now)
+        return self.tell(session, events, now)
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
         """A message has ended: keep the proof of notification, or try another way."""

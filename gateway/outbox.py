@@ -217,11 +217,14 @@ def put_off(session: Session, notices: Sequence[str], until: datetime) -> None:
         Message.not_before < until).values(not_before=until, alarm_until=None))
 
 
-def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime) -> list[Settlement]:
-    """End the texts of these notices to a number that wants none, as far as none has been sent yet."""
+def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime,
+          household_id: UUID | None = None) -> list[Settlement]:
+    """End the texts of these notices to a number that wants none, as far as none has been sent yet; all, or those to
+    one household."""
     waiting = session.scalars(sa.select(Message.id).where(
         Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.medium == "sms",
-        Message.state == "created", Message.notice.in_(notices))).all()
+        Message.state == "created", Message.notice.in_(notices),
+        Message.household_id == household_id if household_id else sa.true())).all()
     moved = [_move(session, message_id, "failed", now, only_from=("created",)) for message_id in waiting]
     return [told for told in (_told(message, now) for message in moved) if told]
 

@@ -20,6 +20,7 @@ from gateway.registry import complaint, events, explain, inquiry, number_change,
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
 from gateway.registry.events import Event
+from gateway.registry.household import Contact, number_of
 from gateway.registry.registration import TOLD_WITHIN, Registration
 from gateway.registry.review import Review, last_day
 from gateway.registry.score import IndexScore, Notification, ProgrammeDecision
@@ -31,7 +32,8 @@ Facts = dict[str, Any]
 # A telling of these is the notification of a score: the sixty days of its review run from the proof.
 OF_A_SCORE = ("index_assigned", "index_changed")
 # Who has left the register is not told these any more.
-OF_THE_REGISTER = (*OF_A_SCORE, "decision_changed", "registration_late", "review_window_closes", "data_round")
+OF_THE_REGISTER = (*OF_A_SCORE, "decision_changed", "registration_late", "review_window_closes", "data_round",
+                   "number_doubted")
 # What changed is told in three lines at most; the whole account is `explain.compare`.
 MOVEMENTS = 3
 
@@ -76,6 +78,8 @@ class Reader:
         """The numbers (E.164) that a notice about numbers goes to; None for any other notice."""
         if telling.notice == "number_change_asked":
             return number_change.warned(session, self.vault, telling.household_id)
+        if telling.notice == "number_doubted":
+            return (number_of(session, self.vault, _row(telling.subject)),)
         if telling.notice not in ("number_changed", "number_left"):
             return None
         numbers = number_change.numbers_of(session, self.vault, _row(telling.subject))
@@ -176,6 +180,11 @@ class Reader:
         until = day_of(found.effective_at) if found.effective_at else None
         return {"number": found.number, "register": found.register, "until": until}
 
+    def _doubted(self, session: Session, subject: str) -> Facts | None:
+        """Nothing of anybody: whose the number is now, nobody knows. Told while it is in doubt."""
+        found = session.get(Contact, _row(subject))
+        return {} if found and found.verified_at is None and found.ended_by is None else None
+
     def _nothing(self, session: Session, subject: str) -> Facts | None:
         return {}
 
@@ -207,6 +216,7 @@ SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
     events.UpdateReceived: ("update_received", lambda event: (event.update_id,)),
     events.NumberChangeAsked: ("number_change_asked", lambda event: (event.update_id,)),
     events.NumberChanged: ("number_changed number_left", lambda event: (event.update_id,)),
+    events.NumberDoubted: ("number_doubted", lambda event: (f"{event.contact_id}/{event.doubted_on}",)),
     events.DataRoundDue: ("data_round", lambda event: (event.round_on,)),
 }
 
@@ -268,5 +278,6 @@ FACTS: Mapping[str, Callable[[Reader, Session, str], Facts | None]] = {
     "number_change_asked": Reader._update,
     "number_changed": Reader._update,
     "number_left": Reader._update,
+    "number_doubted": Reader._doubted,
     "data_round": Reader._nothing,
 }

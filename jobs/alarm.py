@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 # In the order of service: what wakes others first, then texts, then paper and what there may be millions of.
 QUEUES = ("clock", "texts", "paper")
 QUEUE_OF = {"relay": "clock", "sweep": "clock", "deliver": "texts", "print_letters": "paper", "tell": "paper",
-            "watch_deadlines": "clock"}
+            "watch_deadlines": "clock", "doubt_numbers": "paper"}
 TIMEOUT_S = 300
 KEPT_S = 3600
 # A ring that no worker has answered for so long may be lost: it is rung for again.

@@ -19,7 +19,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from gateway.runtime import Runtime
-from jobs import deadlines, deliver, letters, relay, sweep, tell
+from jobs import deadlines, deliver, doubts, letters, relay, sweep, tell
 from jobs.alarm import QUEUES, answered
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ JOBS: dict[str, Callable[..., object]] = {
     "print_letters": letters.print_letters,
     "tell": tell.tell,
     "watch_deadlines": deadlines.watch_deadlines,
+    "doubt_numbers": doubts.doubt_numbers,
 }
 
 

@@ -32,6 +32,7 @@ MEDIA = {
     "index_changed": BOTH,
     "number_change_asked": BOTH,
     "number_changed": BOTH,
+    "number_doubted": BOTH,
     "number_left": ("sms",),
     "pin": ("letter",),
     "registration_late": BOTH,

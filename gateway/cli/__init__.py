@@ -21,6 +21,7 @@ from gateway.cli import (
     complaints,
     dialogues,
     figures,
+    phones,
     programmes,
     recordings,
     registrations,
@@ -238,6 +239,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             recordings):
+             phones, recordings):
     for command in room.commands:
         main.add_command(command)

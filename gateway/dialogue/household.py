@@ -124,6 +124,7 @@ HOUSEHOLD = Dialogue(
         "8": "more",
         "55": "request",
         "66": "number",
+        "88": "disown",
     },
     states={
         "language": Menu(
@@ -332,6 +333,7 @@ HOUSEHOLD = Dialogue(
         "pin.send": Do("send_pin_letter", outcomes={"ok": "pin.sent", "already": "pin.sent", "wrong": "pin.sent"}),
         "pin.sent": End(),
         "pin.locked": End(),
+        # Dialled by whoever has a number that was a household's before; it stands in the text to a doubted one.
         "disown": Confirm(yes="disown.do", no="home"),
         "disown.do": Do("disown", outcomes={"ok": "disown.done"}),
         "disown.done": End(),

@@ -167,6 +167,15 @@ class NumberChanged:
 
 
 @dataclass(frozen=True)
+class NumberDoubted:
+    """A telephone of the household was silent or failing for long: it no more texts until the PIN is typed there."""
+
+    household_id: UUID
+    contact_id: UUID
+    doubted_on: date
+
+
+@dataclass(frozen=True)
 class DataRoundDue:
     """Once a year: are your data still right?"""
 
@@ -177,4 +186,4 @@ class DataRoundDue:
 Event = (RegistrationReceived | RegistrationLate | IndexAssigned | IndexChanged | DecisionChanged | ReviewAsked
          | ReviewNeedsInformation | ReviewDecided | ReviewLate | ReviewWindowCloses | ComplaintReceived
          | ComplaintOnHold | ComplaintResolved | ComplaintClosed | UpdateReceived | NumberChangeAsked | NumberChanged
-         | DataRoundDue)
+         | NumberDoubted | DataRoundDue)

@@ -73,7 +73,9 @@ class Member(Base):
 class Contact(Base):
     """A telephone of a household. `kind` is mobile or landline; a suspended one gets no text.
 
-    `ended_by` is the data update that took it off: it is kept to be told so, and counts no more.
+    `verified_at` is when it was last shown to be the household's, at the centre or by the PIN; None while it is in
+    doubt (`gateway.doubt`). `ended_by` is the data update that took it off: it is kept to be told so, and counts no
+    more.
     """
 
     __tablename__ = "contact"
@@ -97,25 +99,36 @@ class Address:
     lines: tuple[str, ...]
 
 
-def households_of(session: Session, vault: Vault, msisdn: str) -> list[Household]:
-    """The households that a verified contact binds to this number; none when too many share it."""
-    found = list(session.scalars(
-        sa.select(Household).join(Contact, Contact.household_id == Household.id)
-        .where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")), Contact.verified_at.is_not(None),
-               Contact.ended_by.is_(None))
-        .distinct().limit(SHARED_BY_AT_MOST + 1)))
-    return found if len(found) <= SHARED_BY_AT_MOST else []
+def households_of(session: Session, vault: Vault, msisdn: str, *, doubted: bool = False) -> list[Household]:
+    """The households that a verified contact binds to this number; none when too many share it.
+
+    With `doubted` those as well whose contact is in doubt: they are told nothing, and may be proven by their PIN. Who
+    shares the number is counted in either case.
+    """
+    found = session.execute(
+        sa.select(Household, sa.func.max(Contact.verified_at)).join(Contact, Contact.household_id == Household.id)
+        .where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")), Contact.ended_by.is_(None))
+        .group_by(Household.id).limit(SHARED_BY_AT_MOST + 1)).all()
+    if len(found) > SHARED_BY_AT_MOST:
+        return []
+    return [home for home, verified_at in found if doubted or verified_at is not None]
 
 
 def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Each household's first mobile number that agreed to texts and has not stopped them (E.164)."""
+    """Each household's first mobile number that agreed to texts, has not stopped them and is not in doubt (E.164)."""
     contacts = session.scalars(
-        sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile",
-                                 Contact.consent, Contact.suspended_at.is_(None), Contact.ended_by.is_(None))
+        sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile", Contact.consent,
+                                 Contact.verified_at.is_not(None), Contact.suspended_at.is_(None),
+                                 Contact.ended_by.is_(None))
         .order_by(Contact.position.desc()))
     first = {contact.household_id: contact for contact in contacts}
     return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
             for household_id, contact in first.items()}
+
+
+def number_of(session: Session, vault: Vault, contact_id: UUID) -> str:
+    """The number of a contact (E.164)."""
+    return vault.open(session.get_one(Contact, contact_id).msisdn_sealed, "contact.msisdn", contact_id)
 
 
 def suspend(session: Session, vault: Vault, msisdn: str, now: datetime | None) -> int:

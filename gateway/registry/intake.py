@@ -163,12 +163,12 @@ class Intake:
         household_id = new_id()
         tables[Household].append(self._household(household_id, row, day_of(now)))
         tables[Member] += self._members(household_id, row)
-        tables[Contact] += self._contacts(household_id, row, set(), now)
+        tables[Contact] += self._contacts(household_id, row, {}, now)
         return Newcomer(row.household["household_number"], _registered(row), household_id)
 
     def _replace(self, session: Session, home: Household, row: Row, now: datetime, tables: Tables, *,
                  verified: bool) -> None:
-        """A changed row replaces the declaration. Telephones that had stopped stay so.
+        """A changed row replaces the declaration. Telephones that it names again stay as they are: stopped, in doubt.
 
         What a clerk has changed here stays as long as an extract says of it what it said then: it is older. What a
         household declares anew counts as it says.
@@ -184,8 +184,8 @@ class Intake:
         declared = {blind for one in row.telephones for blind in self._phone_blinds(one.telephone.msisdn)}
         if not any(contact.ended_by and contact.msisdn_blind in declared for contact in contacts):
             session.execute(sa.delete(Contact).where(Contact.household_id == household_id, Contact.ended_by.is_(None)))
-            stopped = {contact.msisdn_blind for contact in contacts if contact.suspended_at}
-            tables[Contact] += self._contacts(household_id, row, stopped, now)
+            before = {contact.msisdn_blind: contact for contact in contacts}
+            tables[Contact] += self._contacts(household_id, row, before, now)
         values = self._household(household_id, row, day_of(now))
         values["changed_here"] = self._carry_over(home, row, values) if verified else {}
         session.execute(sa.update(Household).where(Household.id == household_id)
@@ -229,16 +229,20 @@ class Intake:
                 "identity_sealed": self.vault.seal(identity, "member.identity", member_id),
                 "declarant": position == row.household["declarant"]}
 
-    def _contacts(self, household_id: UUID, row: Row, stopped: set[bytes], now: datetime) -> Iterator[dict[str, Any]]:
+    def _contacts(self, household_id: UUID, row: Row, before: Mapping[bytes, Contact],
+                  now: datetime) -> Iterator[dict[str, Any]]:
+        """A number that the household had `before` keeps its row's name, by which the audit speaks of it."""
         for position, declared in enumerate(row.telephones, 1):
-            msisdn, contact_id = declared.telephone.msisdn, new_id()
+            msisdn = declared.telephone.msisdn
+            was = next((before[blind] for blind in self._phone_blinds(msisdn) if blind in before), None)
+            contact_id = was.id if was else new_id()
             yield {
                 "id": contact_id, "household_id": household_id, "position": position,
                 "msisdn_blind": self.vault.blind(msisdn, "contact.msisdn"),
                 "msisdn_sealed": self.vault.seal(msisdn, "contact.msisdn", contact_id),
                 "kind": declared.telephone.kind, "consent": declared.consent,
-                "verified_at": datetime.combine(_registered(row), time(), UTC),
-                "suspended_at": None if stopped.isdisjoint(self._phone_blinds(msisdn)) else now}
+                "verified_at": was.verified_at if was else datetime.combine(_registered(row), time(), UTC),
+                "suspended_at": now if was and was.suspended_at else None}
 
     def _phone_blinds(self, msisdn: str) -> list[bytes]:
         return self.vault.blinds(msisdn, "contact.msisdn")

@@ -191,7 +191,7 @@ def frozen(session: Session, household_id: UUID, now: datetime) -> bool:
 
 
 def warned(session: Session, vault: Vault, household_id: UUID) -> tuple[str, ...]:
-    """The numbers that are told of a change: every mobile of the household that agreed to texts (E.164)."""
+    """The numbers that are told of a change: every mobile that agreed to texts and is not in doubt (E.164)."""
     return tuple(vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
                  for contact in session.scalars(_live(household_id).where(*_texted()).order_by(Contact.position)))
 
@@ -298,4 +298,5 @@ def _live(household_id: UUID) -> sa.Select[Contact]:
 
 
 def _texted() -> tuple[sa.ColumnElement[bool], ...]:
-    return Contact.kind == "mobile", Contact.consent.is_(True), Contact.suspended_at.is_(None)
+    return (Contact.kind == "mobile", Contact.consent.is_(True), Contact.verified_at.is_not(None),
+            Contact.suspended_at.is_(None))

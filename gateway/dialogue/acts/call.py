@@ -50,9 +50,13 @@ class Call:
         return day_of(self.now)
 
     def homes(self, tail: object = None) -> list[Household]:
-        """The households of this telephone; of those, the one whose number ends so."""
+        """The households of this telephone, none that doubts it; of those, the one whose number ends so."""
         homes = households_of(self.session, self.vault, self.msisdn)
         return homes if tail is None else [home for home in homes if self._number(home).endswith(str(tail))]
+
+    def may_prove(self) -> list[Household]:
+        """The households that a PIN may prove from this telephone, be it in doubt: the PIN is what ends the doubt."""
+        return households_of(self.session, self.vault, self.msisdn, doubted=True)
 
     def tails(self, homes: Sequence[Household]) -> list[str]:
         """How the numbers of these households end, each another way."""

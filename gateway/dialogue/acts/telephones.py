@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gateway import doubt
 from gateway.db import Base
 from gateway.dialogue import access
 from gateway.dialogue.acts.call import Call
@@ -47,10 +48,13 @@ def choose_language(call: Call, effect: Effect) -> Outcome:
 
 
 def check(call: Call, effect: Effect) -> Outcome:
-    """Which household the PIN proves."""
-    found = access.check_pin(call.session, call.vault, call.msisdn, call.homes(), effect.typed, call.conversation,
+    """Which household the PIN proves; this telephone is its own then, and no more in doubt."""
+    found = access.check_pin(call.session, call.vault, call.msisdn, call.may_prove(), effect.typed, call.conversation,
                              call.now)
-    return Outcome("ok", {"proof": str(found.id)}) if isinstance(found, Household) else Outcome(found)
+    if not isinstance(found, Household):
+        return Outcome(found)
+    doubt.proven(call.session, call.vault, found.id, call.msisdn, call.now)
+    return Outcome("ok", {"proof": str(found.id)})
 
 
 def send_pin_letter(call: Call, _: Effect) -> Outcome:
