@@ -41,7 +41,7 @@ from gateway.dialogue.states import (
 #   state         coarse, since a number is no proof: `received`, `in_progress`, `answered`, `withdrawn`
 #   new_pin       what is kept of a PIN that was typed once: its hash
 # Within one session an effect acts once: performed again with the same argument, it answers the same again. Only of a
-# session that Redis forgot after its end may `check_pin`, `choose_pin`, `open_again` and `rate` tell what is so by then.
+# session that Redis forgot after its end may `check_pin`, `choose_pin`, `open_again` and `rate` tell what is so then.
 # For a telephone that is not known, `check_pin` answers `wrong`, and `locked` after as many tries as for one
 # that is; `send_pin_letter`, `disown` and `stop_texts` lead to the same words in any case.
 EFFECTS: Effects = {
@@ -176,7 +176,8 @@ HOUSEHOLD = Dialogue(
                 Option("4", "review", "review.look"),
             ),
         ),
-        "index.explain": Do("explain_index", guarded=True, outcomes={"ok": "index.why", "none": "index.none", "late": "index.late"}),
+        "index.explain": Do("explain_index", guarded=True,
+                            outcomes={"ok": "index.why", "none": "index.none", "late": "index.late"}),
         "index.why": Menu(options=(Option("1", "wrong", "review.look"), Option("2", "changed", "index.compare"))),
         "index.compare": Do("compare_index", guarded=True, outcomes={"ok": "index.changed", "first": "index.first"}),
         "index.changed": Menu(options=(Option("1", "wrong", "review.look"),)),
@@ -268,8 +269,8 @@ HOUSEHOLD = Dialogue(
         "request": Question("ticket", goto="request.look"),
         "request.look": Do(
             "request_status",
-            outcomes={"found": "request.found", "open_again": "request.answered", "rate": "request.closed", "file": "file",
-                      "ours": "message.ours", "unknown": "request.unknown", "check": "request.check"},
+            outcomes={"found": "request.found", "open_again": "request.answered", "rate": "request.closed",
+                      "file": "file", "ours": "message.ours", "unknown": "request.unknown", "check": "request.check"},
         ),
         "request.unknown": Question("ticket", goto="request.look"),
         "request.check": Question("ticket", goto="request.look", says="check"),
