@@ -58,7 +58,10 @@ def lint(language: str | None, everything: bool) -> None:
 def graph(out: Path | None) -> None:
     """Draw the tree as an SVG."""
     if out:
-        out.write_text(picture(HOUSEHOLD), encoding="utf-8")
+        try:
+            out.write_text(picture(HOUSEHOLD), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{out} cannot be written: {error.strerror}") from None
         click.echo(f"{out}: {len(HOUSEHOLD.states)} states")
     else:
         click.echo(picture(HOUSEHOLD), nl=False)

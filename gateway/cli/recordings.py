@@ -51,7 +51,10 @@ def script_(slot: str, missing: bool, out: Path | None, folder: Path | None) -> 
     takes = here.missing(slot) if missing else tuple(here.needed(slot).values())
     if out:
         # The mark at its beginning is what spreadsheets know UTF-8 by.
-        out.write_text(script(takes), encoding="utf-8-sig", newline="")
+        try:
+            out.write_text(script(takes), encoding="utf-8-sig", newline="")
+        except OSError as error:
+            raise click.ClickException(f"{out} cannot be written: {error.strerror}") from None
         click.echo(f"{out}: {len(takes)} takes")
     else:
         click.echo(script(takes), nl=False)

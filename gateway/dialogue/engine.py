@@ -162,6 +162,9 @@ def _play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) ->
     chosen = next((option for option in options(state) if option.key == pressed), None)
     if chosen:
         return _choose(dialogue, position, chosen, caller)
+    if position.state == dialogue.again:
+        # Whoever knows the keys of home by heart presses them.
+        return _play(dialogue, _home(dialogue, position, caller).position, typed, caller)
     if isinstance(state, Pick) and (picked := dict(_picks(state, position.facts)).get(pressed)) is not None:
         facts = {**position.facts, state.remember: picked}
         return _enter(dialogue, replace(position, facts=facts), state.goto, caller)
@@ -302,8 +305,9 @@ def _answer(question: Question, typed: str) -> str:
         pressed = digits(typed)
         return pressed if re.fullmatch(rf"[0-9]{{{DIGITS[question.kind]}}}", pressed) else ""
     spoken = " ".join(fold(typed).text.split())
-    # Digits alone are a key that is none here, or a PIN that nobody must read; and not what somebody has to say.
-    return spoken[:LONGEST_WORDS].strip() if any(char.isalpha() for char in spoken) else ""
+    # A sign or two are a key that is none here; digits alone may be a PIN, which nobody must read.
+    told = len(spoken) > len(HOME) and any(char.isalpha() for char in spoken)
+    return spoken[:LONGEST_WORDS].strip() if told else ""
 
 
 def _answered(dialogue: Dialogue, position: Position, question: Question, answer: str, caller: Caller) -> Step:

@@ -41,6 +41,12 @@ def prompt(runtime: Runtime, position: Position) -> Prompt:
     return Prompt(tuple(pieces), "keys", max([len(line.key) for line in lines], default=1), MENU_S)
 
 
+def turned(runtime: Runtime, position: Position) -> Position:
+    """The same, on a page that there is: past the last comes the first."""
+    aloud = hear(HOUSEHOLD, position, runtime.words, offered(runtime))
+    return replace(position, page=position.page % len(_chunks(aloud)))
+
+
 def unheard(runtime: Runtime, position: Position, *, promised: bool) -> Prompt:
     """Nothing was pressed for a long time: we call back, or say how to call."""
     return _only(runtime, position.locale, "voice.callback" if promised else "voice.unheard")
@@ -68,9 +74,13 @@ def _at_once(aloud: Aloud, page: int) -> tuple[tuple[Line, ...], bool]:
 
     Keys of one digit are never offered beside keys of two: each would have to be waited for.
     """
-    alike = [tuple(lines) for _, lines in groupby(aloud.options, key=lambda line: len(line.key))]
-    chunks = [lines[start:start + AT_ONCE] for lines in alike for start in range(0, len(lines), AT_ONCE)] or [()]
+    chunks = _chunks(aloud)
     return chunks[page % len(chunks)], page % len(chunks) < len(chunks) - 1
+
+
+def _chunks(aloud: Aloud) -> list[tuple[Line, ...]]:
+    alike = [tuple(lines) for _, lines in groupby(aloud.options, key=lambda line: len(line.key))]
+    return [lines[start:start + AT_ONCE] for lines in alike for start in range(0, len(lines), AT_ONCE)] or [()]
 
 
 def _pieces(runtime: Runtime, line: Line) -> tuple[Piece, ...]:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from channels.base import Inbound, Screen
 from channels.text import Budget, digits
+from gateway.dialogue.acts.telephones import language
 from gateway.dialogue.engine import Position, screen
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Busy
@@ -26,6 +27,7 @@ from gateway.web import limits
 from gateway.web.conversation import begin_with, call_of, go_on
 from gateway.web.departures import shown
 from gateway.web.doors import callback, check_token
+from gateway.words import LOCALES
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +72,15 @@ def answer(runtime: Runtime, inbound: Inbound) -> None:
         if session.scalar(sa.select(Message.id).where(Message.subject == subject).limit(1)):
             return
         homes = households.households_of(session, runtime.vault, inbound.msisdn)
-        locale = homes[0].locale if homes else "ar-MA"
+        chosen, _ = language(call_of(runtime, CHANNEL, subject, inbound.msisdn)(session))
+        locale = next((one for one in (chosen, *(home.locale for home in homes)) if one in LOCALES), LOCALES[0])
         if said == "stop":
             runtime.teller.stop(session, inbound.msisdn, runtime.clock())
         elif said == "start":
             households.suspend(session, runtime.vault, inbound.msisdn, None)
+        if said in ("stop", "start"):
+            # It is obeyed however often it comes, and said to be.
+            answers = _may_answer(runtime, inbound, subject, "sms-stop", SAME_A_DAY)
         if answers and (said in ("stop", "start", "help") or not homes):
             notice = "stopped" if said == "stop" else "sms_help"
             runtime.teller.reply(session, notice, locale, inbound.msisdn, subject, runtime.clock())
@@ -133,13 +139,14 @@ def _text(runtime: Runtime, inbound: Inbound, subject: str, locale: str, told: S
             runtime.teller.answer(session, told.text, locale, inbound.msisdn, subject, runtime.clock())
 
 
-def _may_answer(runtime: Runtime, inbound: Inbound, subject: str) -> bool:
+def _may_answer(runtime: Runtime, inbound: Inbound, subject: str, purpose: str = "sms",
+                a_day: int = ANSWERS_A_DAY) -> bool:
     """Without Redis nobody is answered, but whoever wrote STOP is obeyed all the same."""
     same = runtime.vault.blind(inbound.body, "sms.body").hex()[:16]
     # A key is pressed as often as a menu asks for it.
     a_key = re.fullmatch("[0-9]{1,2}", digits(inbound.body))
     try:
-        return (limits.allows(runtime, "sms", inbound.msisdn, subject, ANSWERS_A_DAY)
+        return (limits.allows(runtime, purpose, inbound.msisdn, subject, a_day)
                 and bool(a_key or limits.allows(runtime, f"sms-{same}", inbound.msisdn, subject, SAME_A_DAY)))
     except RedisError:
         return False

@@ -136,7 +136,8 @@ def _position(runtime: Runtime, heard: Heard, key: str, place: Place | None, bef
         if place.acted:
             return before
     typed = _typed(runtime, heard, key, before)
-    return go_on(runtime, call, before, [typed], in_writing=heard.placed) if typed else before
+    after = go_on(runtime, call, before, [typed], in_writing=heard.placed) if typed else before
+    return saying.turned(runtime, after)
 
 
 def _typed(runtime: Runtime, heard: Heard, key: str, before: Position) -> str:
