@@ -40,7 +40,8 @@ def test_the_scenes_come_to_every_screen_but_the_one_for_who_writes(medium):
         assert not {"home", "complaint.done", "request.found", "message.ours", "dial"} & unseen
         assert {"index", "review.done", "pin.changed"} <= unseen
     else:
-        assert unseen == {"dial"}
+        # Nobody is sure whose call it is where anybody can show a number; a play is sure.
+        assert unseen == {"dial", "unsure"}
 
 
 def test_every_language_is_played_at_some_length():

@@ -130,10 +130,11 @@ def test_only_so_many_texts_a_day_are_answered_and_all_of_them_obeyed(runtime, w
     for number in range(ANSWERS_A_DAY + 3):
         text(web, f"Bonjour {number}", f"in-{number}")
     text(web, "STOP", "in-stop")
-    assert len(replies(runtime)) == ANSWERS_A_DAY
+    assert [one.notice for one in replies(runtime)].count("sms_help") == ANSWERS_A_DAY
+    assert replies(runtime)[-1].notice == "stopped", "who stops us is told so in any case"
     assert stopped(runtime) == [True]
     text(web, "Bonjour", "in-other", phone="+212699999999")
-    assert len(replies(runtime)) == ANSWERS_A_DAY + 1
+    assert len(replies(runtime)) == ANSWERS_A_DAY + 2
 
 
 @one_kind
