@@ -9,8 +9,8 @@ import pytest
 from gateway.dialogue.memory import BROKEN_OFF_S
 from gateway.registry.complaint import Complaint
 from gateway.registry.review import Review
+from gateway.words import SCREENS
 from tests.conftest import a_row, register
-from tests.dialogue.cast import WRITTEN
 from tests.web.desk import PIN, Handset, client, contents, give_pin, rows, told
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -89,10 +89,10 @@ def test_a_complaint_is_not_filed_by_going_on(handset, runtime, say):
     assert say("home.text") in handset.dial()
 
 
-@pytest.mark.parametrize("locale", WRITTEN)
+@pytest.mark.parametrize("locale", SCREENS)
 def test_the_offer_is_the_same_whatever_the_call_was_about(handset, runtime, locale):
     handset.dial()
-    handset.type("8", "1", str(WRITTEN.index(locale) + 1))
+    handset.type("8", "1", str(SCREENS.index(locale) + 1))
     offers = set()
     for typed in (["5", "1", "8"], ["4"], ["2", PIN], ["7"]):
         handset.dial()

@@ -13,7 +13,7 @@ from gateway.outbox import Message
 from gateway.registry.complaint import Complaint
 from gateway.web import ussd
 from gateway.web.punctual import Late, Punctual
-from tests.dialogue.cast import WRITTEN
+from gateway.words import SCREENS
 from tests.web.desk import CODE, PHONE, Handset, client, rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -116,7 +116,7 @@ def test_the_network_that_asks_again_gets_the_answer_and_one_text_goes(runtime, 
 
 @one_kind
 def test_what_is_said_in_haste_fits_a_screen_in_every_language_and_names_no_number(runtime):
-    for locale in WRITTEN:
+    for locale in SCREENS:
         for name in ("late.text", "sorry.text"):
             said = runtime.words.say(locale, name, service_code=CODE)
             assert fits(said, BUDGET)

@@ -27,12 +27,12 @@ from gateway.registry.score import IndexScore
 from gateway.registry.update import DataUpdate
 from gateway.web.conversation import converse
 from gateway.web.doors import LARGEST_FORM
+from gateway.words import LOCALES
 from tests.conftest import a_row, register
-from tests.dialogue.cast import WRITTEN
 from tests.web.desk import CODE, PHONE, PIN, TOKEN, USSD, Handset, client, contents, give_pin, rows, told
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-LANGUAGES = {option.label: option.key for option in options(HOUSEHOLD.states["language"]) if option.label in WRITTEN}
+LANGUAGES = {option.label: option.key for option in options(HOUSEHOLD.states["language"])}
 NUMBER = re.compile(r"[0-9]{9}")
 INDEX = re.compile(r"(?<![0-9])[0-9]{1,2},[0-9]{7}(?![0-9])")
 # A fifth and last wrong one is what locks.
@@ -141,7 +141,8 @@ def test_the_end_of_a_session_is_counted_and_keeps_nothing_of_it(runtime, web, f
 
 @pytest.mark.parametrize("locale", LANGUAGES)
 def test_a_caller_walks_through_everything(runtime, web, locale):
-    register(runtime, a_row(language=locale))
+    # Whoever reads Arabic in Latin letters is written to in Arabic.
+    register(runtime, a_row(language=locale if locale in LOCALES else LOCALES[0]))
     give_pin(runtime)
     told(runtime, date(2026, 11, 22))
     handset, words = Handset(web), runtime.words
