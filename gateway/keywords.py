@@ -33,14 +33,11 @@ def meant(text: str) -> str:
     if whole:
         return whole
     near = [word for word, meaning in known.items() if meaning not in EXACT]
-    # The whole, then each word of it: "je veux mon indice" asks for the index.
-    for one in (said, *said.split()):
-        if one in known and known[one] not in EXACT:
-            return known[one]
-        found = difflib.get_close_matches(one, near, 1, NEARLY) if len(one) > 2 else []
-        if found:
-            return known[found[0]]
-    return ""
+    found = difflib.get_close_matches(said, near, 1, NEARLY) if len(said) > 2 else []
+    if found:
+        return known[found[0]]
+    # In a sentence a word must be spelt as it is: "je veux mon indice" asks for the index, "ma fille" for nothing.
+    return next((known[one] for one in said.split() if known.get(one, "stop") not in EXACT), "")
 
 
 def number_in(text: str) -> str:

@@ -8,7 +8,7 @@ at once, five are looked at. A wrong PIN, a locked household and a number nobody
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -127,10 +127,12 @@ def change_pin(session: Session, vault: Vault, household_id: UUID, pin_hash: str
 
 
 def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Household], pin: str,
-              conversation: str, now: datetime) -> Household | Literal["wrong", "locked"]:
+              conversation: str, now: datetime, doubted: Collection[UUID] = ()
+              ) -> Household | Literal["wrong", "locked"]:
     """The household that this number and PIN prove, or why not. Commit even when it fails: it counts.
 
-    `conversation` names the session: a wrong PIN that is told again in it is wrong again, and counted once.
+    `conversation` names the session: a wrong PIN that is told again in it is wrong again, and counted once. A household
+    whose number this may no longer be (`doubted`) is not locked by whoever has it now.
     """
     caller = _subject(vault, msisdn)
     subjects = {household.id: _subject(vault, str(household.id)) for household in candidates}
@@ -149,7 +151,7 @@ def check_pin(session: Session, vault: Vault, msisdn: str, candidates: list[Hous
         return "wrong"
     if locks[caller].holds(now):
         return "locked"
-    for subject in (caller, *(subjects[household.id] for household in free)):
+    for subject in (caller, *(subjects[household.id] for household in free if household.id not in doubted)):
         locks[subject].count(now)
     insert_new(session, Lock, [{"id": tried, "failures": 0}])
     return "wrong"

@@ -144,7 +144,7 @@ def play(dialogue: Dialogue, position: Position, typed: str, caller: Caller) -> 
     # Home is the beginning of another way; a mistake is no step on it; and one that is gone again is known.
     if after.state in (dialogue.start, dialogue.lost) or after.mistakes or position.state == dialogue.again:
         return step
-    asked = step.effect or isinstance(dialogue.states[position.state], Question)
+    asked = step.effect or isinstance(dialogue.states[position.state], Question) or _private(dialogue, after)
     if position.acted or asked or len(position.way) == LONGEST_WAY:
         return replace(step, position=replace(after, acted=True))
     return replace(step, position=replace(after, way=(*position.way, digits(typed))))
@@ -270,6 +270,11 @@ def _read_back(dialogue: Dialogue, name: str, facts: Mapping[str, Fact], say: Ca
     return say(f"{dialogue.says(name)}.options.{chosen}", facts)
 
 
+def _private(dialogue: Dialogue, position: Position) -> bool:
+    state = dialogue.states[position.state]
+    return isinstance(state, Confirm) and state.private
+
+
 def _picks(state: State, facts: Mapping[str, Fact]) -> list[tuple[str, Fact]]:
     """Each thing to pick, and its key."""
     return [(str(key), item) for key, item in enumerate(facts[state.among], 1)] if isinstance(state, Pick) else []
@@ -297,8 +302,8 @@ def _answer(question: Question, typed: str) -> str:
         pressed = digits(typed)
         return pressed if re.fullmatch(rf"[0-9]{{{DIGITS[question.kind]}}}", pressed) else ""
     spoken = " ".join(fold(typed).text.split())
-    # A digit or two are a key that is none here, and not what somebody has to say.
-    return spoken[:LONGEST_WORDS].strip() if len(spoken) > len(HOME) else ""
+    # Digits alone are a key that is none here, or a PIN that nobody must read; and not what somebody has to say.
+    return spoken[:LONGEST_WORDS].strip() if any(char.isalpha() for char in spoken) else ""
 
 
 def _answered(dialogue: Dialogue, position: Position, question: Question, answer: str, caller: Caller) -> Step:

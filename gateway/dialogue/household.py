@@ -40,7 +40,8 @@ from gateway.dialogue.states import (
 #   kind          `review`, `complaint` or `update`
 #   state         coarse, since a number is no proof: `received`, `in_progress`, `answered`, `withdrawn`
 #   new_pin       what is kept of a PIN that was typed once: its hash
-# Within one session an effect acts once: performed again with the same argument, it answers the same again.
+# Within one session an effect acts once: performed again with the same argument, it answers the same again. Only of a
+# session that Redis forgot after its end may `check_pin`, `choose_pin`, `open_again` and `rate` tell what is so then.
 # For a telephone that is not known, `check_pin` answers `wrong`, and `locked` after as many tries as for one
 # that is; `send_pin_letter`, `disown` and `stop_texts` lead to the same words in any case.
 EFFECTS: Effects = {
@@ -59,11 +60,11 @@ EFFECTS: Effects = {
     "change_pin": {"ok": (), "different": (), "wait": ()},
     # none: not computed yet, promised for `due`; late: promised for a day that is past
     "show_index": {"ok": ("index", "programmes"), "none": ("due",), "late": ()},
-    "explain_index": {"ok": ("lines",), "none": ()},
+    "explain_index": {"ok": ("lines",), "none": ("due",), "late": ()},
     # first: there is no index before this one
     "compare_index": {"ok": ("old", "lines"), "first": ()},
-    # takes `programme`, a label of the menu; none: there is no index yet
-    "judge_programme": {"ok": ("standing", "unmet", "apply"), "none": ()},
+    # takes `programme`, a label of the menu
+    "judge_programme": {"ok": ("standing", "unmet", "apply"), "none": ("due",), "late": ()},
     # none: the household has no index
     "review_state": {"open": ("deadline", "things"), "late": ("deadline",), "already": ("number", "state", "by"),
                      "none": ()},
@@ -77,7 +78,7 @@ EFFECTS: Effects = {
     # open_again: answered, and may be opened once more until `by`; rate: closed, and nobody has said how it was
     "request_status": {
         "found": ("kind", "state", "date", "by"), "open_again": ("kind", "state", "date", "by", "number"),
-        "rate": ("number",), "ours": ("date",), "unknown": (), "check": (),
+        "rate": ("number",), "file": ("lines",), "ours": ("date",), "unknown": (), "check": (),
     },
     # takes `number`
     "open_again": {"ok": ("by",), "no": ()},
@@ -87,9 +88,10 @@ EFFECTS: Effects = {
     "report_update": {"ok": ("number",)},
     # typed: the code of a text or letter
     "check_message": {"ours": ("date",), "unknown": (), "check": ()},
-    "refuse_number": {"ok": ()},
-    "disown": {"ok": ()},
-    "stop_texts": {"ok": ()},
+    # unsure: nothing but a number that anybody can show says whose call this is
+    "refuse_number": {"ok": (), "unsure": ()},
+    "disown": {"ok": (), "unsure": ()},
+    "stop_texts": {"ok": (), "unsure": ()},
     "send_help": {"ok": ()},
 }
 
@@ -174,7 +176,8 @@ HOUSEHOLD = Dialogue(
                 Option("4", "review", "review.look"),
             ),
         ),
-        "index.explain": Do("explain_index", guarded=True, outcomes={"ok": "index.why", "none": "index.late"}),
+        "index.explain": Do("explain_index", guarded=True,
+                            outcomes={"ok": "index.why", "none": "index.none", "late": "index.late"}),
         "index.why": Menu(options=(Option("1", "wrong", "review.look"), Option("2", "changed", "index.compare"))),
         "index.compare": Do("compare_index", guarded=True, outcomes={"ok": "index.changed", "first": "index.first"}),
         "index.changed": Menu(options=(Option("1", "wrong", "review.look"),)),
@@ -195,7 +198,7 @@ HOUSEHOLD = Dialogue(
         ),
         **_proof("programme", then="programme.look"),
         "programme.look": Do("judge_programme", takes=("programme",), guarded=True,
-                             outcomes={"ok": "programme", "none": "index.late"}),
+                             outcomes={"ok": "programme", "none": "index.none", "late": "index.late"}),
         "programme": Menu(options=(Option("1", "another", "programmes"), Option("2", "review", "review.look"))),
         # 4: contest the index, within sixty days of being told
         **_proof("review", then="review.look"),
@@ -253,7 +256,7 @@ HOUSEHOLD = Dialogue(
         ),
         "complaint.sure": Confirm(yes="complaint.file", no="home", reads_back="complaint.about"),
         # Whoever looks over the shoulder, or finds the phone, does not read what this one is about.
-        "complaint.private": Confirm(yes="complaint.file", no="home"),
+        "complaint.private": Confirm(yes="complaint.file", no="home", private=True),
         "complaint.words": Question("words", remember="words", goto="complaint.read"),
         "complaint.read": Confirm(yes="complaint.file", no="complaint.words", reads_back="complaint.words"),
         "complaint.file": Do(
@@ -267,7 +270,7 @@ HOUSEHOLD = Dialogue(
         "request.look": Do(
             "request_status",
             outcomes={"found": "request.found", "open_again": "request.answered", "rate": "request.closed",
-                      "ours": "message.ours", "unknown": "request.unknown", "check": "request.check"},
+                      "file": "file", "ours": "message.ours", "unknown": "request.unknown", "check": "request.check"},
         ),
         "request.unknown": Question("ticket", goto="request.look"),
         "request.check": Question("ticket", goto="request.look", says="check"),
@@ -337,21 +340,22 @@ HOUSEHOLD = Dialogue(
         "pin.locked": End(),
         # Dialled by whoever has a number that was a household's before; it stands in the text to a doubted one.
         "disown": Confirm(yes="disown.do", no="home"),
-        "disown.do": Do("disown", outcomes={"ok": "disown.done"}),
+        "disown.do": Do("disown", outcomes={"ok": "disown.done", "unsure": "unsure"}),
         "disown.done": End(),
         "stop": Confirm(yes="stop.do", no="home"),
-        "stop.do": Do("stop_texts", outcomes={"ok": "stop.done"}),
+        "stop.do": Do("stop_texts", outcomes={"ok": "stop.done", "unsure": "unsure"}),
         "stop.done": End(),
         "help": Menu(options=(Option("1", "text", "help.send"), Option("2", "register", "register"))),
         "help.send": Do("send_help", outcomes={"ok": "help.sent"}),
         "help.sent": End(),
         # Asked for by whoever was warned of a new number and did not want it; it stands in the warning.
         "number": Confirm(yes="number.refuse", no="home"),
-        "number.refuse": Do("refuse_number", outcomes={"ok": "number.refused"}),
+        "number.refuse": Do("refuse_number", outcomes={"ok": "number.refused", "unsure": "unsure"}),
         "number.refused": End(),
         # Three keys in a row that lead nowhere: help; one more: a text with all that can be dialled, and goodbye.
         "lost": Menu(options=(Option("1", "home", "home"), Option("2", "text", "lost.help"))),
         "lost.help": Do("send_help", outcomes={"ok": "help.sent"}),
         "dial": End(),
+        "unsure": End(),
     },
 )

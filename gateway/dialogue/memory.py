@@ -1,7 +1,7 @@
 """Memory: what a conversation has come to, in Redis, sealed; and where a telephone's last one broke off.
 
-What was typed is not kept, only its length and fingerprint: enough to tell the next input from a repeated or
-rewritten callback, and no PIN lies anywhere. Where it broke off is a way through the menus, and no answer.
+Keys that were typed are not kept, only their length and fingerprint: enough to tell the next input from a repeated or
+rewritten callback, and no PIN lies anywhere in clear. Where it broke off is a way through the menus, and no answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from gateway.vault import CannotOpen, Vault
 LIVES_S = 600
 BROKEN_OFF_S = 1800
 LOCK_S = 10
-WAIT_S = 3.0
+# As long as a network waits for us: the turn that is being answered comes to its screen, and its twin to the same.
+WAIT_S = 7.0
 LOOKS_AGAIN_S = 0.02
 NEVER_TYPED = "\x00"
 FREE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
@@ -45,6 +46,7 @@ class Remembered:
     at: datetime
     position: dict[str, Any] = field(repr=False)
     screen: Screen = field(repr=False)
+    order: str = ""
 
 
 class Memory:
@@ -122,11 +124,12 @@ class Memory:
         except CannotOpen:
             return None
         return Remembered(kept["length"], kept["fingerprint"], datetime.fromisoformat(kept["at"]), kept["position"],
-                          Screen(kept["text"], kept["final"]))
+                          Screen(kept["text"], kept["final"]), kept["order"])
 
-    def _sealed(self, key: str, text: str, position: Mapping[str, Any], screen: Screen, now: datetime) -> bytes:
+    def _sealed(self, key: str, text: str, position: Mapping[str, Any], screen: Screen, now: datetime,
+                order: str) -> bytes:
         kept = {"length": len(text), "fingerprint": self._fingerprint(key, text), "at": now.isoformat(),
-                "position": position, "text": screen.text, "final": screen.final}
+                "position": position, "text": screen.text, "final": screen.final, "order": order}
         return self._vault.seal(json.dumps(kept), "ussd.memory", key)
 
     def _left(self, msisdn: str) -> str:
@@ -144,9 +147,10 @@ class Turn:
         self._memory, self._key, self._writes = memory, key, writes
 
     def remember(self, text: str, position: Mapping[str, Any], screen: Screen, now: datetime, *,
-                 lives_s: int = LIVES_S) -> None:
-        """Keep where the session stands after `text`."""
-        self._writes.set(self._key, self._memory._sealed(self._key, text, position, screen, now), ex=lives_s)
+                 lives_s: int = LIVES_S, order: str = "") -> None:
+        """Keep where the session stands after `text`; `order` is the network's own count of its turns."""
+        sealed = self._memory._sealed(self._key, text, position, screen, now, order)
+        self._writes.set(self._key, sealed, ex=lives_s)
 
     def forget(self) -> None:
         """The conversation is over."""

@@ -53,11 +53,15 @@ class Pick:
 
 @dataclass(frozen=True)
 class Confirm:
-    """Asked once more before something is done. `reads_back` is the choice or the words that are said again."""
+    """Asked once more before something is done. `reads_back` is the choice or the words that are said again.
+
+    Whoever calls next from the same telephone is not led to a `private` one.
+    """
 
     yes: str
     no: str
     reads_back: str = ""
+    private: bool = False
     says: str = ""
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -14,12 +14,13 @@ from channels.ussd.africastalking import Typed, typed
 from gateway.dialogue.acts import perform
 from gateway.dialogue.acts.call import Call
 from gateway.dialogue.acts.telephones import language
-from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle
+from gateway.dialogue.engine import Caller, Position, play, replay, screen, settle, shown_in
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Remembered
 from gateway.dialogue.states import GO_ON
 from gateway.runtime import Runtime
 from gateway.web import departures, limits
+from gateway.words import SCREENS
 
 LOOK_UPS_A_DAY = 20
 CHANNEL = "ussd"
@@ -44,20 +45,21 @@ def converse(runtime: Runtime, turn: Turn) -> Screen:
         else:
             position = _begin(runtime, turn, key, fresh=new.kind == "first", latin=not budget.ucs2)
         shown = screen(HOUSEHOLD, position, runtime.words, budget)
-        kept.remember(_told(turn), position.to_json(), shown, now)
+        kept.remember(_told(turn), position.to_json(), shown, now, order=turn.order)
         kept.leave(turn.msisdn, () if shown.final else position.way)
         departures.shown(kept, CHANNEL, position, turn.network, final=shown.final)
         return shown
 
 
-def call_of(runtime: Runtime, channel: str, key: str, msisdn: str) -> Callable[[Session], Call]:
+def call_of(runtime: Runtime, channel: str, key: str, msisdn: str, *,
+            placed: bool = False) -> Callable[[Session], Call]:
     """Who acts, once there is a transaction to act in."""
     def may_look_up(number: str) -> bool:
         return limits.allows(runtime, "look-up", msisdn, number, LOOK_UPS_A_DAY)
 
     def call(session: Session) -> Call:
         return Call(session, runtime.teller, channel, hashlib.sha256(key.encode()).hexdigest(), runtime.clock(),
-                    may_look_up, timedelta(days=runtime.settings.review_answer_days), msisdn)
+                    may_look_up, timedelta(days=runtime.settings.review_answer_days), msisdn, placed)
 
     return call
 
@@ -78,15 +80,16 @@ def go_on(runtime: Runtime, call: Callable[[Session], Call], position: Position,
 
 def begin_with(runtime: Runtime, call: Callable[[Session], Call], inputs: Sequence[str], shortcut: str = "", *,
                way: tuple[str, ...] = (), in_writing: bool = False, dialled: bool = False,
-               latin: bool = False, locale: str | None = None) -> Position:
+               latin: bool = False, locale: str | None = None, spoken: Collection[str] = SCREENS) -> Position:
     """From the start. Where the inputs were `dialled` behind the code, the first of them may be a shortcut.
 
-    A telephone that has chosen no language is asked for it, unless it is told by `locale`.
+    A telephone that has chosen no language is asked for it, unless it is told by `locale`; so is one that has chosen
+    none of those that are `spoken`.
     """
     with runtime.database.write() as session:
         here = call(session)
         chosen, chosen_here = language(here)
-        locale = chosen or locale
+        locale = (chosen if chosen in spoken else None) or locale
         if dialled and inputs and not chosen_here and inputs[0] in (*HOUSEHOLD.shortcuts, *HOUSEHOLD.retired):
             shortcut, inputs = inputs[0], inputs[1:]
         elif dialled and inputs[:1] == [GO_ON] and locale:
@@ -111,11 +114,18 @@ def _since(runtime: Runtime, key: str, before: Remembered | None, turn: Turn, no
     memory = runtime.memory
     if not turn.only_last:
         return typed(memory.previous(key, before, turn.text), turn.text)
-    if turn.last is None or before is None:
+    if before is None:
         return Typed("first")
-    if memory.repeats(key, before, _told(turn), now, numbered=bool(turn.order)):
+    if memory.repeats(key, before, _told(turn), now, numbered=bool(turn.order)) or _is_past(turn, before):
         return Typed("duplicate")
+    if turn.last is None:
+        return Typed("first")
     return Typed("input", (turn.last,))
+
+
+def _is_past(turn: Turn, before: Remembered) -> bool:
+    """A turn that an operator counts before the last one, which came late: it is over."""
+    return turn.order.isdecimal() and before.order.isdecimal() and int(turn.order) < int(before.order)
 
 
 def _told(turn: Turn) -> str:
@@ -142,6 +152,7 @@ def text_follows(runtime: Runtime, turn: Turn) -> None:
         call.text("call_again", language(call)[0] or HOUSEHOLD.locale, call.conversation)
 
 
-def farewell(runtime: Runtime, says: str = "sorry.text") -> Screen:
+def farewell(runtime: Runtime, turn: Turn, says: str = "sorry.text") -> Screen:
     """Said when the fault is ours, and we cannot look up in which language to say it."""
-    return Screen(runtime.words.say("ar-MA", says, service_code=runtime.settings.service_code), final=True)
+    locale = shown_in(HOUSEHOLD.locale, latin=not _budget(runtime, turn).ucs2)
+    return Screen(runtime.words.say(locale, says, service_code=runtime.settings.service_code), final=True)

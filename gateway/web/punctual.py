@@ -37,7 +37,7 @@ class Punctual:
             return started.result(self._deadline_s)
         except TimeoutError:
             if started.done():
-                raise  # It was the work's own.
+                return started.result()  # It came at the last moment, or the time-out was its own.
         started.add_done_callback(lambda done: self._after(done, then))
         raise Late
 

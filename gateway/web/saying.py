@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 from channels.base import Piece, Prompt
@@ -18,7 +19,10 @@ MENU_S, DIGITS_S, MESSAGE_S = 7, 10, 120
 
 def prompt(runtime: Runtime, position: Position) -> Prompt:
     """Five choices at a time, each with its key; a message is awaited after a beep."""
-    aloud = hear(HOUSEHOLD, position, runtime.words, _offered(runtime))
+    languages = offered(runtime)
+    if position.locale and spoken_in(position.locale) not in languages:
+        position = replace(position, locale=HOUSEHOLD.locale)
+    aloud = hear(HOUSEHOLD, position, runtime.words, languages)
     state = HOUSEHOLD.states[position.state]
     lines, more = _at_once(aloud, position.page)
     pieces = [*_pieces(runtime, aloud.says), *(piece for line in lines for piece in _pieces(runtime, line))]
@@ -73,7 +77,7 @@ def _pieces(runtime: Runtime, line: Line) -> tuple[Piece, ...]:
     return runtime.recordings.pieces(line.spoken, _slot(runtime, line.locale))
 
 
-def _offered(runtime: Runtime) -> tuple[str, ...]:
+def offered(runtime: Runtime) -> tuple[str, ...]:
     """The languages in which a whole call can be held."""
     return tuple(dict.fromkeys(slot.locale for name, slot in SLOTS.items() if runtime.recordings.speakable(name)))
 

@@ -90,18 +90,19 @@ def _converse(runtime: Runtime, inbound: Inbound, subject: str, said: str, local
     try:
         with memory.turn(key) as kept:
             before = kept.before
-            stood = Position.from_json(before.position) if before else None
+            if before and memory.repeats(key, before, subject, now, numbered=True):
+                # The same text once more, while the first was being answered, or after that was lost on its way.
+                _text(runtime, inbound, subject, locale, before.screen)
+                return
+            stood = Position.from_json(before.position) if before and not before.screen.final else None
             position = _next(runtime, inbound, key, stood, said, locale)
             if position is None:
                 _text(runtime, inbound, subject, locale, None)
                 return
             told = screen(HOUSEHOLD, position, runtime.words, THREE_PARTS)
-            _text(runtime, inbound, subject, position.locale or locale, told)
             shown(kept, CHANNEL, position, "", final=told.final)
-            if told.final:
-                kept.forget()
-            else:
-                kept.remember(subject, position.to_json(), told, now, lives_s=LIVES_S)
+            kept.remember(subject, position.to_json(), told, now, lives_s=LIVES_S)
+        _text(runtime, inbound, subject, position.locale or locale, told)
     except Busy:
         # Two texts at once: the second one is answered by what to do.
         _text(runtime, inbound, subject, locale, None)
@@ -113,11 +114,12 @@ def _next(runtime: Runtime, inbound: Inbound, key: str, before: Position | None,
     call = call_of(runtime, CHANNEL, f"{key}/{inbound.provider_id}", inbound.msisdn)
     pressed, number = digits(inbound.body), number_in(inbound.body)
     # Whoever is telling a grievance may name anything in it.
-    telling = before and isinstance(state := HOUSEHOLD.states[before.state], Question) and state.kind == WORDS
+    kind = state.kind if before and isinstance(state := HOUSEHOLD.states[before.state], Question) else ""
+    if number and kind != "ticket" and kind != WORDS:
+        return begin_with(runtime, call, [number], "55", in_writing=True, locale=locale)
+    telling = kind == WORDS
     if before and (telling or re.fullmatch("[0-9]{1,2}", pressed) or number or not said):
         return go_on(runtime, call, before, [inbound.body if telling else number or inbound.body], in_writing=True)
-    if number:
-        return begin_with(runtime, call, [number], "55", in_writing=True, locale=locale)
     if re.fullmatch("[0-9]{1,2}", pressed):
         said = said or (pressed if pressed in HOUSEHOLD.shortcuts else "")
     return begin_with(runtime, call, [], said, in_writing=True, locale=locale) if said else None
@@ -134,8 +136,10 @@ def _text(runtime: Runtime, inbound: Inbound, subject: str, locale: str, told: S
 def _may_answer(runtime: Runtime, inbound: Inbound, subject: str) -> bool:
     """Without Redis nobody is answered, but whoever wrote STOP is obeyed all the same."""
     same = runtime.vault.blind(inbound.body, "sms.body").hex()[:16]
+    # A key is pressed as often as a menu asks for it.
+    a_key = re.fullmatch("[0-9]{1,2}", digits(inbound.body))
     try:
         return (limits.allows(runtime, "sms", inbound.msisdn, subject, ANSWERS_A_DAY)
-                and limits.allows(runtime, f"sms-{same}", inbound.msisdn, subject, SAME_A_DAY))
+                and bool(a_key or limits.allows(runtime, f"sms-{same}", inbound.msisdn, subject, SAME_A_DAY)))
     except RedisError:
         return False

@@ -68,11 +68,11 @@ def _screen(runtime: Runtime, punctual: Punctual, turn: Turn) -> Screen:
     try:
         return punctual.answer(lambda: converse(runtime, turn), lambda: text_follows(runtime, turn))
     except Busy:
-        return farewell(runtime)
+        return farewell(runtime, turn)
     except Late:
         runtime.count("ussd_late")
-        return farewell(runtime, "late.text")
+        return farewell(runtime, turn, "late.text")
     except Exception:
         log.exception("a USSD turn failed")
         runtime.count("ussd_errors")
-        return farewell(runtime)
+        return farewell(runtime, turn)

@@ -10,14 +10,17 @@ import base64
 import binascii
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from channels.base import BadCallback, Heard, Prompt, Screen, Telephony
+from channels.base import BadCallback, Heard, Prompt, Recorded, Screen, Telephony
 from gateway import calling
 from gateway.dialogue.engine import Position
+from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Busy
+from gateway.dialogue.states import BACK, HOME, MORE, WORDS, Question
 from gateway.registry import voice_message
 from gateway.runtime import Runtime
 from gateway.vault import CannotOpen
@@ -32,18 +35,22 @@ CHANNEL = "voice"
 LIVES_S = 3600
 SILENCES = 3
 # Every key of a call but the star means the same as on a screen.
-MORE = {"*": "98"}
+MORE_KEY = {"*": MORE}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call stands, as its address says it: so many prompts were said, the last `silences` not answered."""
+    """Where a call stands, as its address says it: so many prompts were said, the last `silences` not answered.
+
+    A call that we have `placed` stays one.
+    """
 
     prompts: int
     silences: int
     locale: str
     way: tuple[str, ...]
     acted: bool
+    placed: bool
 
 
 def routes(runtime: Runtime) -> Blueprint:
@@ -94,47 +101,59 @@ def _turn(runtime: Runtime, provider: Telephony, heard: Heard, sealed: str, path
     memory, now = runtime.memory, runtime.clock()
     key = memory.key(provider.name, heard.call_id, heard.msisdn)
     place = _opened(runtime, sealed, key)
-    told = f"{place.prompts if place else 0}/{heard.keys}/{heard.recorded.url if heard.recorded else ''}"
+    prompts = place.prompts if place else 0
     with memory.turn(key) as kept:
         before = kept.before
-        if before and memory.repeats(key, before, told, now, numbered=True):
+        if before and prompts < int(before.order):
+            # It has been answered already: once more, or too late to mean anything.
             return before.screen.text
         silent = place is not None and not heard.keys and not heard.recorded
         silences = place.silences + 1 if place and silent else 0
-        position = _position(runtime, heard, key, place, Position.from_json(before.position) if before else None)
+        placed = heard.placed or (place is not None and place.placed)
+        position = _position(runtime, replace(heard, placed=placed), key, place,
+                             Position.from_json(before.position) if before else None)
         prompt = saying.prompt(runtime, position)
         if silences >= SILENCES:
-            prompt = _unheard(runtime, heard, position)
-        onward = Place(place.prompts + 1 if place else 1, silences, position.locale or "", position.way, position.acted)
+            prompt = _unheard(runtime, replace(heard, placed=placed), position)
+        onward = Place(prompts + 1, silences, position.locale or "", position.way, position.acted, placed)
         document, _ = provider.answer(prompt, f"{runtime.settings.public_url}{path}/{_sealed(runtime, onward, key)}")
         final = prompt.awaits == "nothing"
-        kept.remember(told, position.to_json(), Screen(document, final), now, lives_s=LIVES_S)
+        kept.remember("", position.to_json(), Screen(document, final), now, lives_s=LIVES_S, order=str(prompts + 1))
         shown(kept, CHANNEL, position, "", final=final)
     return document
 
 
 def _position(runtime: Runtime, heard: Heard, key: str, place: Place | None, before: Position | None) -> Position:
     """Where the call stands now. In a call that we have made nobody is asked for a secret."""
-    call = call_of(runtime, CHANNEL, key, heard.msisdn)
+    call = call_of(runtime, CHANNEL, key, heard.msisdn, placed=heard.placed)
+    spoken = saying.offered(runtime)
     if place is None:
-        return begin_with(runtime, call, (), in_writing=heard.placed)
+        return begin_with(runtime, call, (), in_writing=heard.placed, spoken=spoken)
     if before is None:
         # Redis has forgotten: by the same keys to the same menu; where something was proven or done, it is asked anew.
-        before = begin_with(runtime, call, place.way, in_writing=heard.placed, locale=place.locale or None)
+        before = begin_with(runtime, call, place.way, in_writing=heard.placed, locale=place.locale or None,
+                            spoken=spoken)
         if place.acted:
             return before
-    typed = _typed(runtime, heard, key)
+    typed = _typed(runtime, heard, key, before)
     return go_on(runtime, call, before, [typed], in_writing=heard.placed) if typed else before
 
 
-def _typed(runtime: Runtime, heard: Heard, key: str) -> str:
+def _typed(runtime: Runtime, heard: Heard, key: str, before: Position) -> str:
     """The keys; or, of a message that was spoken, the name under which it waits to be fetched."""
-    if not heard.recorded:
-        return MORE.get(heard.keys, heard.keys)
+    if heard.recorded:
+        return str(_announced(runtime, heard, heard.recorded, key))
+    state = HOUSEHOLD.states[before.state]
+    if isinstance(state, Question) and state.kind == WORDS and heard.keys not in (BACK, HOME):
+        return ""  # Only a voice answers here.
+    return MORE_KEY.get(heard.keys, heard.keys)
+
+
+def _announced(runtime: Runtime, heard: Heard, recorded: Recorded, key: str) -> UUID:
     with runtime.database.write() as session:
-        return str(voice_message.announce(
-            session, runtime.vault, provider=heard.provider, url=heard.recorded.url, seconds=heard.recorded.seconds,
-            conversation=call_of(runtime, CHANNEL, key, heard.msisdn)(session).conversation, now=runtime.clock()))
+        return voice_message.announce(
+            session, runtime.vault, provider=heard.provider, url=recorded.url, seconds=recorded.seconds,
+            conversation=call_of(runtime, CHANNEL, key, heard.msisdn)(session).conversation, now=runtime.clock())
 
 
 def _unheard(runtime: Runtime, heard: Heard, position: Position) -> Prompt:
@@ -147,6 +166,9 @@ def _unheard(runtime: Runtime, heard: Heard, position: Position) -> Prompt:
 
 
 def _over(runtime: Runtime, heard: Heard) -> None:
+    """Who hung up while speaking has left a message with the provider: it is known, and deleted there unheard."""
+    if heard.recorded and heard.msisdn:
+        _announced(runtime, heard, heard.recorded, runtime.memory.key(heard.provider, heard.call_id, heard.msisdn))
     runtime.count("calls", provider=heard.provider)
     runtime.count("call_seconds", heard.seconds or 0, provider=heard.provider)
 
@@ -157,14 +179,14 @@ def _opened(runtime: Runtime, sealed: str, key: str) -> Place | None:
         return None
     try:
         opened = runtime.vault.open(base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)), "voice.place", key)
-        prompts, silences, locale, way, acted = json.loads(opened)
+        prompts, silences, locale, way, acted, placed = json.loads(opened)
     except (CannotOpen, binascii.Error, ValueError):
         raise BadCallback("a place in a call that is not ours") from None
-    return Place(prompts, silences, locale, tuple(way), acted)
+    return Place(prompts, silences, locale, tuple(way), acted, placed)
 
 
 def _sealed(runtime: Runtime, place: Place, key: str) -> str:
-    text = json.dumps([place.prompts, place.silences, place.locale, place.way, place.acted])
+    text = json.dumps([place.prompts, place.silences, place.locale, place.way, place.acted, place.placed])
     return base64.urlsafe_b64encode(runtime.vault.seal(text, "voice.place", key)).decode().rstrip("=")
 
 

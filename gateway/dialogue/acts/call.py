@@ -24,6 +24,8 @@ TAIL = 3
 class Call:
     """`channel` is `ussd`, `sms` or `voice`; `conversation` names the session.
 
+    A call that somebody makes shows a number that anybody can set: it is `certain` only where we have called it.
+
     `may_look_up` is asked before a number is looked up and says whether this caller has any left today.
     """
 
@@ -35,6 +37,12 @@ class Call:
     may_look_up: Callable[[str], bool]
     answer_within: timedelta
     msisdn: str = field(repr=False)
+    placed: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Whether this telephone is the one that it says it is, as surely as a network knows."""
+        return self.channel != "voice" or self.placed
 
     @property
     def vault(self) -> Vault:

@@ -16,8 +16,8 @@ from gateway.whereabouts import whereabouts
 
 
 def mine(call: Call, effect: Effect) -> Outcome:
-    """Of the household that this telephone gets its texts for; they tell no less."""
-    homes = call.homes(effect.given.get("home"))
+    """Of the household that this telephone gets its texts for; they tell no less. Otherwise by the slip's number."""
+    homes = call.homes(effect.given.get("home")) if call.certain else []
     if len(homes) > 1:
         return Outcome("which", {"homes": call.tails(homes)})
     return _stands(call, effect.locale, homes[0].id) if homes else Outcome("none")

@@ -22,8 +22,7 @@ def show(call: Call, effect: Effect) -> Outcome:
     """The index, and whether it is below the limits."""
     current = _current(call, effect)
     if current is None:
-        due = call.session.get_one(Household, UUID(effect.proof)).registered_on + TOLD_WITHIN
-        return Outcome("none", {"due": due}) if call.today <= due else Outcome("late")
+        return _not_yet(call, effect)
     _seen(call, current, "index.seen")
     judged = score.decisions(call.session, [current.household_id])[current.household_id]
     programmes = [{"key": one.programme, "below": one.below}
@@ -35,7 +34,7 @@ def explained(call: Call, effect: Effect) -> Outcome:
     """What weighs most, each with its source."""
     current = _current(call, effect)
     if current is None:
-        return Outcome("none")
+        return _not_yet(call, effect)
     _seen(call, current, "index.explained")
     told = explain.explained(call.session, current.id)
     return Outcome("ok", {"lines": [reasons.said(call.words, effect.locale, line) for line in told.lines[:TOLD]]})
@@ -60,7 +59,7 @@ def judged(call: Call, effect: Effect) -> Outcome:
                   if one.programme == key), None)
     current = _current(call, effect)
     if found is None or current is None or current.value is None:
-        return Outcome("none")
+        return _not_yet(call, effect)
     standing = "not_published" if found.below is None else "below" if found.below else "above"
     if found.below and near(found, current.value, call.teller.reader.near):
         standing = "below_near"
@@ -71,6 +70,12 @@ def judged(call: Call, effect: Effect) -> Outcome:
     known = found.eligible is not None and NOT_PUBLISHED not in {reason["code"] for reason in found.reasons}
     return Outcome("ok", {"standing": standing, "unmet": unmet,
                           "apply": programme.where_to_apply if known else "centre"})
+
+
+def _not_yet(call: Call, effect: Effect) -> Outcome:
+    """Promised for a day; or late."""
+    due = call.session.get_one(Household, UUID(effect.proof)).registered_on + TOLD_WITHIN
+    return Outcome("none", {"due": due}) if call.today <= due else Outcome("late")
 
 
 def _current(call: Call, effect: Effect) -> IndexScore | None:

@@ -53,7 +53,9 @@ def review_state(call: Call, effect: Effect) -> Outcome:
     mine = seen.review and seen.review.asked_by == call.conversation
     if seen.score_id and seen.last_day and (seen.state == "open" or mine):
         told = explain.explained(call.session, seen.score_id)
-        return Outcome("open", {"deadline": seen.last_day, "things": [line.thing for line in told.lines[:OFFERED]]})
+        facts = call.session.get_one(Household, UUID(effect.proof)).facts
+        things = [line.thing for line in told.lines if items_of(line.thing, facts)]
+        return Outcome("open", {"deadline": seen.last_day, "things": things[:OFFERED]})
     return _window(call, seen)
 
 
@@ -87,7 +89,7 @@ def file_complaint(call: Call, effect: Effect) -> Outcome:
     """In the household's name where the telephone has one; of staff, in nobody's."""
     category, home = str(effect.given["category"]), effect.given.get("home")
     homes = call.homes(home)
-    if category == "phone_problem":
+    if category == "phone_problem" and call.certain:
         # A telephone that has filed its complaints of the day is protected all the same.
         number_change.refuse_from(call.session, call.vault, [one.id for one in homes], call.msisdn, now=call.now)
     if len(homes) > 1 and not CATEGORIES[category].sensitive:
@@ -114,13 +116,16 @@ def file_complaint(call: Call, effect: Effect) -> Outcome:
 
 
 def status(call: Call, effect: Effect) -> Outcome:
-    """Of a review, a complaint, an update or a message, by its number."""
+    """Of a review, a complaint, an update, a registration or a message, by its number."""
     number = read_number(effect.typed)
     if number is None:
         return Outcome("check")
     kind = kind_of(number)
     if kind in ("message", "letter"):
         return files.message(call, effect)
+    if kind == "registration":
+        told = files.by_number(call, effect)
+        return Outcome("file", told.facts) if told.name == "found" else told
     if not call.may_look_up(number):
         return Outcome("unknown")
     if kind == "review" and (asked := review.state_of(call.session, number, call.now)):

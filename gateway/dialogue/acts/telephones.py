@@ -53,8 +53,10 @@ def choose_language(call: Call, effect: Effect) -> Outcome:
 
 def check(call: Call, effect: Effect) -> Outcome:
     """Which household the PIN proves; this telephone is its own then, and no more in doubt."""
-    found = access.check_pin(call.session, call.vault, call.msisdn, call.may_prove(), effect.typed, call.conversation,
-                             call.now)
+    candidates = call.may_prove()
+    doubted = {home.id for home in candidates} - {home.id for home in call.homes()}
+    found = access.check_pin(call.session, call.vault, call.msisdn, candidates, effect.typed, call.conversation,
+                             call.now, doubted)
     if not isinstance(found, Household):
         return Outcome(found)
     doubt.proven(call.session, call.vault, found.id, call.msisdn, call.now)
@@ -90,6 +92,8 @@ def change_pin(call: Call, effect: Effect) -> Outcome:
 
 def refuse_number(call: Call, _: Effect) -> Outcome:
     """An old telephone says that nobody asked for the new number."""
+    if not call.certain:
+        return Outcome("unsure")
     homes = [home.id for home in call.homes()]
     number_change.refuse_from(call.session, call.vault, homes, call.msisdn, now=call.now)
     return Outcome("ok")
@@ -97,6 +101,8 @@ def refuse_number(call: Call, _: Effect) -> Outcome:
 
 def disown(call: Call, _: Effect) -> Outcome:
     """Whoever has this telephone now knows none of its households: they get letters from now on."""
+    if not call.certain:
+        return Outcome("unsure")
     try:
         left = number_change.not_mine(call.session, call.vault, call.msisdn, channel=call.channel,
                                       asked_by=call.conversation, by="telephone", now=call.now)
@@ -108,6 +114,8 @@ def disown(call: Call, _: Effect) -> Outcome:
 
 def stop_texts(call: Call, _: Effect) -> Outcome:
     """Letters instead."""
+    if not call.certain:
+        return Outcome("unsure")
     call.teller.stop(call.session, call.msisdn, call.now)
     return Outcome("ok")
 
