@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+
 import pytest
 
 from channels.text import parts
@@ -12,7 +15,7 @@ from gateway.registry.household import Contact
 from gateway.tellings import OF_A_SCORE
 from gateway.web.sms import ANSWERS_A_DAY, LIVES_S, SAME_A_DAY
 from tests.conftest import SETTINGS, a_row, open_house, register
-from tests.web.desk import PHONE, TOKEN, client, contents, rows, signed
+from tests.web.desk import PHONE, TOKEN, client, contents, give_pin, rows, signed
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 AFRICASTALKING = f"/sms/africastalking/{TOKEN}"
@@ -188,6 +191,7 @@ def test_a_keyword_opens_the_tree_and_the_next_text_goes_on_in_it(runtime, web):
     ("مؤشر", "2"), ("المؤشر ١٢٣٤٥٦٧٨٩٠", "2"), ("INDICE", "2"), ("indise", "2"), ("je veux mon indice svp", "2"),
     ("amatar", "2"), ("ⴰⵎⴰⵜⴰⵔ", "2"), ("mo2achir", "2"), ("شكايه", "5"), ("ملفي", "1"), ("Révision!", "4"),
     ("اللغة", "8"), ("fraude", "7"), ("menu", "help"), ("START", "start"), ("S T O P", "stop"), ("stopper", ""),
+    ("stop sms", "stop"), ("ma fille", ""), ("probleme avec la liste", ""),
     ("bonjour", ""), ("", ""), ("1234567890", ""),
 ])
 def test_words_are_understood_as_people_spell_them(body, opens):
@@ -197,6 +201,7 @@ def test_words_are_understood_as_people_spell_them(body, opens):
 @one_kind
 @pytest.mark.parametrize("body", ["مؤشر", "indice", "revision", "2", "4"])
 def test_no_pin_is_asked_for_in_writing_and_none_is_looked_at(runtime, web, body):
+    give_pin(runtime)
     assert SETTINGS["SERVICE_CODE"] in write(runtime, web, body)
     told = write(runtime, web, "407193")
     assert "10,2225375" not in told
@@ -230,7 +235,7 @@ def test_a_text_that_came_twice_does_its_work_once_although_redis_was_emptied(ru
     write(runtime, web, "reclamation", "1", "1", "1")
     for _ in range(2):
         text(web, "1", "the same")
-        runtime.redis.flushall()
+        runtime.redis.flushall()  # Whatever it remembered, the answer that stands in the outbox is the proof.
     assert len(rows(runtime, Complaint)) == 1
     assert len([one for one in replies(runtime) if one.subject == "africastalking:the same"]) == 1
 
@@ -256,3 +261,41 @@ def test_a_grievance_may_name_anything(runtime, web):
     write(runtime, web, "1")
     [complaint] = rows(runtime, Complaint)
     assert runtime.vault.open(complaint.text_sealed, "complaint.text", complaint.id) == "aide, indice: 520418736"
+
+
+@one_kind
+def test_a_pin_written_by_mistake_is_neither_kept_nor_sent_back(runtime, web):
+    give_pin(runtime)
+    write(runtime, web, "reclamation", "1", "6", "2")
+    assert "407193" not in write(runtime, web, "407193")
+    assert rows(runtime, Complaint) == []
+
+
+def test_two_copies_of_a_text_at_once_are_one_key(runtime, web):
+    write(runtime, web, "reclamation", "1", "6")
+    together = [threading.Thread(target=text, args=(client(runtime), "1", "twice")) for _ in range(4)]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join()
+    shown = [one for one in replies(runtime) if one.subject == "africastalking:twice"]
+    assert len(shown) == 1
+    assert "1" in said(runtime)
+    write(runtime, web, "2")
+    assert rows(runtime, Complaint) == []
+
+
+@one_kind
+def test_two_complaints_in_a_day_by_the_same_keys_are_both_filed(runtime, web):
+    number = itertools.count()
+    for body in ("reclamation", "1", "1", "1", "1", "reclamation", "1", "4", "1", "1"):
+        text(web, body, f"in-{next(number)}")
+    assert len(rows(runtime, Complaint)) == 2
+
+
+@one_kind
+def test_a_number_is_followed_from_any_menu(runtime, web):
+    filed = write(runtime, web, "reclamation", "1", "1", "1", "1")
+    number = next(word for word in filed.split() if word.isdecimal())
+    write(runtime, web, "reclamation")
+    assert "Réclamation" in write(runtime, web, number)

@@ -308,3 +308,70 @@ def test_an_error_of_ours_is_said_and_ends_the_call(house, line, monkeypatch):
     monkeypatch.setattr("gateway.web.voice._position", lambda *_: 1 / 0)
     assert "تعذرت" in line.press("1")
     assert line.final
+
+
+@one_kind
+def test_an_old_callback_presses_no_key_on_the_screen_that_is_there_now(house, line):
+    line.dial()
+    first, begins = line.form("1"), line.path
+    line.press("1", "5", "1", "1")
+    form, path, stands = line.form("1"), line.path, line.text
+    line.press("1")
+    now = line.text
+    for old_form, old_path in ((form, path), (first, begins)):
+        line.send(old_form, old_path)
+        assert line.text == now
+    assert rows(house, Complaint) == []
+    assert stands != now
+
+
+@one_kind
+def test_who_hangs_up_while_speaking_leaves_a_message_that_is_known(house, line):
+    line.dial()
+    line.press("1", "5", "1", "6", "2")
+    line.send(line.form(recording=SID, over=True))
+    assert [(one.state, one.complaint_id) for one in rows(house, VoiceMessage)] == [("announced", None)]
+
+
+@one_kind
+def test_a_number_that_anybody_can_show_opens_no_file_and_changes_nothing(house, line):
+    """Whose call it is, is certain only where we have called."""
+    line.dial()
+    line.press("2")
+    before = contents(house)
+    assert "récépissé" in line.press("1")
+    for keys in (("3", "1"), ("4", "1")):
+        caller = Line(line.web, line.provider)
+        caller.dial()
+        assert "étoile, 5, 8, 0, dièse" in caller.press("8", *keys)
+    assert contents(house)["contact"] == before["contact"]
+    ours = Line(line.web, line.provider, placed=True)
+    ours.dial()
+    assert "récépissé" not in ours.press("1")
+
+
+@one_kind
+def test_a_language_that_is_not_recorded_is_asked_for_anew_and_not_said_in_another_voice(house, line):
+    line.dial()
+    line.press("3")
+    assert "Dfr" not in line.heard
+    other = Line(line.web, line.provider)
+    assert "Français" in other.dial()
+
+
+@one_kind
+def test_a_call_that_we_have_made_stays_one_whatever_a_later_callback_leaves_out(house, line):
+    give_pin(house)
+    line.placed = True
+    line.dial()
+    line.press("2")
+    line.placed = False
+    assert "étoile, 5, 8, 0, dièse" in line.press("2")
+
+
+@one_kind
+def test_keys_are_no_words_where_a_message_is_awaited(house, line):
+    line.dial()
+    line.press("1", "5", "1", "6", "2")
+    heard = line.heard
+    assert line.press("7") == heard
