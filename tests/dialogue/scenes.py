@@ -236,6 +236,8 @@ SCENES: Mapping[str, Scene] = {
     "lost_pin": Scene("The PIN is lost", ("8", "2", "2", "1"), {"send_pin_letter": (Outcome("already"),)}),
     "not_mine": Scene("Whoever has this telephone now does not know the household",
                       ("8", "3", "98", "2", "8", "3", "98", "1"), {"disown": (OK,)}),
+    "whose_call": Scene("Nothing but a number that anybody can show says whose call this is: it changes nothing",
+                        ("8", "3", "98", "1"), {"disown": (Outcome("unsure"),)}),
     "no_more_texts": Scene("Letters instead of texts", ("8", "4", "98", "1", "98"), {"stop_texts": (OK,)}),
     "help": Scene("What is never asked for, a text with all that can be dialled", ("8", "5", "98", "1", "98")),
     "help_to_register": Scene("How to register", ("8", "5", "2", "98")),
