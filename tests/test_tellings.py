@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.deadlines import strike
-from gateway.dialogue.acts import Performer
+from gateway.dialogue.acts import perform
+from gateway.dialogue.acts.call import Call
 from gateway.dialogue.engine import Effect
 from gateway.outbox import Message, Settlement
 from gateway.registry import (
@@ -354,10 +355,10 @@ def test_a_complaint_about_the_telephone_from_the_old_one_refuses_the_new_one(ru
     register(runtime, a_row())
     change(runtime)
     with runtime.database.write() as session:
-        performer = Performer(session=session, teller=runtime.teller, channel="ussd", conversation="a call",
-                              now=runtime.clock(), may_look_up=lambda _: True, answer_within=timedelta(days=30),
-                              msisdn=PHONE)
-        assert performer(Effect("file_complaint", "phone_problem", "")).name == "ok"
+        call = Call(session=session, teller=runtime.teller, channel="ussd", conversation="a call", now=runtime.clock(),
+                    may_look_up=lambda _: True, answer_within=timedelta(days=30), msisdn=PHONE)
+        filed = perform(call)(Effect("file_complaint", given={"category": "phone_problem"}, locale="ar-MA"))
+        assert filed.name == "ok"
     clock.forward(hours=100)
     strike(runtime, "numbers")
     assert [row.state for row in rows(runtime, DataUpdate)] == ["refused"]

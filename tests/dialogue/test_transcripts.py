@@ -40,8 +40,7 @@ def test_the_scenes_come_to_every_screen_but_the_one_for_who_writes(medium):
         assert not {"home", "complaint.done", "request.found", "message.ours", "dial"} & unseen
         assert {"index", "review.done", "pin.changed"} <= unseen
     else:
-        # Nobody is sure whose call it is where anybody can show a number; a play is sure.
-        assert unseen == {"dial", "unsure"}
+        assert unseen == {"dial"}
 
 
 def test_every_language_is_played_at_some_length():
