@@ -24,7 +24,7 @@ from pathlib import Path
 
 from gateway.direct import fetch
 from gateway.migrations import upgrade
-from gateway.settings import ENVIRONMENT_FILE, environment
+from gateway.settings import ENVIRONMENT_FILE, Settings, environment
 
 VAR = Path(environment().get("VAR_DIR", "var"))
 PORTS = {"web": 8580, "operator": 8581, "redis": 8582}
@@ -102,10 +102,11 @@ def _end_family(parent: subprocess.Popen[bytes]) -> None:
 def house(var: Path, **overrides: str) -> Iterator[House]:
     """Run the house with its data in `var`. `overrides` are settings that differ from the embedded ones.
 
-    Raises `AlreadyRunning`.
+    Raises `AlreadyRunning`, and `SettingsError` before anything is started.
     """
     prepare(var, **overrides)
     with _alone(var):
+        Settings.from_env({**os.environ, **_read(var)})
         yield from _run(var)
 
 

@@ -39,6 +39,7 @@ from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
 from gateway.runtime import Runtime
+from gateway.settings import SettingsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,7 +55,7 @@ def up() -> None:
     """Run everything on this machine until Ctrl-C, with a sandbox operator."""
     try:
         _up()
-    except embedded.AlreadyRunning as error:
+    except (embedded.AlreadyRunning, SettingsError) as error:
         raise click.ClickException(str(error)) from None
 
 
