@@ -292,8 +292,8 @@ def test_with_nothing_set_a_command_makes_its_own_database_and_private_settings(
 
 def test_a_house_with_a_bad_setting_is_not_started_and_names_it(tmp_path):
     told = subprocess.run(
-        [sys.executable, "-c", "from gateway.cli import main; main(['up'])"], capture_output=True, text=True, check=False,
-        env={**os.environ, "VAR_DIR": str(tmp_path / "var"), "USSD_BUDGETS": "nonsense"})
+        [sys.executable, "-c", "from gateway.cli import main; main(['up'])"], check=False, capture_output=True,
+        text=True, env={**os.environ, "VAR_DIR": str(tmp_path / "var"), "USSD_BUDGETS": "nonsense"})
     assert told.returncode == 1
     assert told.stderr.startswith("Error: USSD_BUDGETS:")
     assert not list((tmp_path / "var" / "logs").glob("*.log"))
