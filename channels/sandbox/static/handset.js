@@ -99,7 +99,6 @@ async function call(request) {
 
 function hangUp() {
   turn++;
-  byId("number").value = "";
   show("closed");
   hangingUp = post("/ussd", { hang_up: true }).catch(() => {});
 }
