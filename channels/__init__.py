@@ -14,10 +14,12 @@ A provider of telephone calls is added in the same three steps: `channels/voice/
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from channels.base import Reporter, Sender, Telephony
+
+Provider = TypeVar("Provider")
 
 
 class SmsChannel(Sender, Reporter, Protocol):
@@ -29,10 +31,7 @@ def open_sms(name: str, **account: str) -> SmsChannel:
 
     Opens no connection. Raises `ValueError` when there is no such provider.
     """
-    known = sms_providers()
-    if name not in known:
-        raise ValueError(f"no SMS provider {name!r}; there are {', '.join(known)}")
-    return known[name](**account)
+    return _of(sms_providers(), name, "SMS")(**account)
 
 
 def sms_providers() -> dict[str, Callable[..., SmsChannel]]:
@@ -48,10 +47,7 @@ def open_voice(name: str, **account: str) -> Telephony:
 
     Opens no connection. Raises `ValueError` when there is no such provider.
     """
-    known = voice_providers()
-    if name not in known:
-        raise ValueError(f"no voice provider {name!r}; there are {', '.join(known)}")
-    return known[name](**account)
+    return _of(voice_providers(), name, "voice")(**account)
 
 
 def voice_providers() -> dict[str, Callable[..., Telephony]]:
@@ -60,3 +56,9 @@ def voice_providers() -> dict[str, Callable[..., Telephony]]:
     from channels.voice.twilio import TwilioVoice
 
     return {"twilio": TwilioVoice, "africastalking": AfricasTalkingVoice}
+
+
+def _of(known: Mapping[str, Provider], name: str, what: str) -> Provider:
+    if name not in known:
+        raise ValueError(f"no {what} provider {name!r}; there are {', '.join(known)}")
+    return known[name]

@@ -64,7 +64,7 @@ class Memory:
     def turn(self, key: str) -> Iterator[Turn]:
         """One turn at a time, in two trips to Redis: one takes it and recalls, one keeps what it came to and frees it.
 
-        Raises `Busy` after three seconds of waiting.
+        Raises `Busy` after `WAIT_S`.
         """
         token = secrets.token_bytes(8)
         before = self._take(key, token)
@@ -151,10 +151,6 @@ class Turn:
         """Keep where the session stands after `text`; `order` is the network's own count of its turns."""
         sealed = self._memory._sealed(self._key, text, position, screen, now, order)
         self._writes.set(self._key, sealed, ex=lives_s)
-
-    def forget(self) -> None:
-        """The conversation is over."""
-        self._writes.delete(self._key)
 
     def leave(self, msisdn: str, way: Sequence[str]) -> None:
         """Where this telephone would go on if the call broke off now; nowhere, where `way` is empty."""

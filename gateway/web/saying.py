@@ -43,6 +43,8 @@ def prompt(runtime: Runtime, position: Position) -> Prompt:
 
 def turned(runtime: Runtime, position: Position) -> Position:
     """The same, on a page that there is: past the last comes the first."""
+    if not position.page:
+        return position
     aloud = hear(HOUSEHOLD, position, runtime.words, offered(runtime))
     return replace(position, page=position.page % len(_chunks(aloud)))
 

@@ -111,13 +111,6 @@ def test_a_turn_is_the_one_before_once_more_by_its_number_or_because_nobody_is_s
     assert not memory.repeats(key, before, "3/1", soon, numbered=True)
 
 
-def test_a_conversation_that_is_over_is_forgotten(memory, key):
-    keep(memory, key, "1")
-    with memory.turn(key) as turn:
-        turn.forget()
-    assert memory.recall(key) is None
-
-
 def test_where_a_call_broke_off_is_known_for_half_an_hour_to_this_telephone_alone(memory, redis):
     leave(memory, PHONE, ("5", "1"))
     assert (memory.left(PHONE), memory.left("+212712345678")) == (("5", "1"), ())
