@@ -6,7 +6,7 @@ or raises one of the `SendError`s, each named for what the caller does next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -31,9 +31,14 @@ class Outbound:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider has taken the message. `provider_id` is its name there."""
+    """The provider has taken the message. `provider_id` is its name there.
+
+    `parts` is its own count, None where it gives none; `cost` its own words for the price (`MAD 0.2500`).
+    """
 
     provider_id: str
+    parts: int | None = None
+    cost: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,20 +207,35 @@ class Misconfigured(SendError):
     """Our fault (credentials, sender, balance): stop this provider and tell the operator."""
 
 
+async def outcome(send: Callable[[Outbound], Awaitable[Accepted]], message: Outbound) -> Accepted | SendError:
+    """What became of a send, the error as a value."""
+    try:
+        return await send(message)
+    except SendError as error:
+        return error
+
+
 class BadCallback(Exception):
     """A callback that is not the provider's, or not readable. It changes nothing."""
 
 
 class Sender(Protocol):
-    """A way to send one text. Safe to call from several threads."""
+    """A way to send texts, many at a time from one event loop. One request may name up to `together` telephones."""
 
     name: str
+    together: int
 
-    def send(self, message: Outbound) -> Accepted:
+    async def send(self, message: Outbound) -> Accepted:
         """Send, or raise a `SendError`."""
 
+    async def send_all(self, messages: Sequence[Outbound]) -> list[Accepted | SendError]:
+        """Send one and the same text to at most `together` telephones in one request. Nothing is raised."""
+
+    async def close(self) -> None:
+        """Give the connections back."""
+
     def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
-        """Look an unknown outcome up in the provider's own list.
+        """Look an unknown outcome up in the provider's own list. Safe to call from several threads.
 
         Returns None when the provider certainly has no such message. Raises `Unknown` when it cannot tell
         (no such question exists at this provider, or the question itself failed).

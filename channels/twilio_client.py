@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import encode_basic_auth
 from requests.structures import CaseInsensitiveDict
 from twilio.base.exceptions import TwilioException
-from twilio.http import HttpClient
+from twilio.http import AsyncHttpClient, HttpClient
 from twilio.http.response import Response
 from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from twilio.rest import Client
@@ -27,6 +28,7 @@ from channels.base import (
     Unavailable,
     Unknown,
 )
+from channels.line import Line
 
 # https://www.twilio.com/docs/api/errors, of texts and of calls. A code that is not here is taken for the person's
 # (never again).
@@ -54,10 +56,12 @@ class TwilioAccount:
     """
 
     def __init__(self, account_sid: str, auth_token: str, base_url: str, public_url: str, next_auth_token: str,
-                 client: http.Http) -> None:
+                 client: http.Http, line: Line | None = None) -> None:
         self.sid = account_sid
         self.public_url = public_url.rstrip("/")
         self.rest = Client(account_sid, auth_token, http_client=_Transport(base_url.rstrip("/"), client))
+        # The same SDK for what goes out many at a time.
+        self.many = Client(account_sid, auth_token, http_client=_ManyTransport(base_url.rstrip("/"), line or Line()))
         self._validators = [RequestValidator(token) for token in (auth_token, next_auth_token) if token]
 
     def check(self, request: CallbackRequest) -> None:
@@ -82,12 +86,26 @@ class TwilioAccount:
 def accepted(create: Callable[..., Any], **fields: Any) -> Accepted:
     """Have the SDK create a message or a call, and read the name it got. Raises a `SendError`."""
     try:
-        sid = create(**fields).sid
+        return _read(create(**fields))
     except (TwilioException, *http.UNREADABLE):
         raise Unknown("unreadable") from None
-    if not isinstance(sid, str) or not sid:
+
+
+async def accepted_of_many(create: Callable[..., Awaitable[Any]], **fields: Any) -> Accepted:
+    """The same without waiting. Raises a `SendError`."""
+    try:
+        return _read(await create(**fields))
+    except (TwilioException, *http.UNREADABLE):
+        raise Unknown("unreadable") from None
+
+
+def _read(created: Any) -> Accepted:
+    """`num_segments` is 0 where a messaging service has not chosen its sender yet; a call has none."""
+    if not isinstance(created.sid, str) or not created.sid:
         raise Unknown("no_sid")
-    return Accepted(sid)
+    parts, price = getattr(created, "num_segments", None), getattr(created, "price", None)
+    return Accepted(created.sid, int(parts) if isinstance(parts, str) and parts.isdigit() and int(parts) else None,
+                    f"{created.price_unit} {price}" if price else "")
 
 
 class _Form(dict[str, tuple[str, ...]]):
@@ -97,6 +115,11 @@ class _Form(dict[str, tuple[str, ...]]):
         return self[key]
 
 
+# At INFO the SDK logs queries, which hold numbers.
+LOGGER = logging.getLogger("twilio.http_client")
+LOGGER.setLevel(logging.WARNING)
+
+
 class _Transport(HttpClient):  # type: ignore[misc]
     """Carries the SDK's requests to `base_url` under our deadline.
 
@@ -104,9 +127,7 @@ class _Transport(HttpClient):  # type: ignore[misc]
     """
 
     def __init__(self, base_url: str, client: http.Http) -> None:
-        logger = logging.getLogger("twilio.http_client")
-        logger.setLevel(logging.WARNING)  # at INFO the SDK logs queries, which hold numbers
-        super().__init__(logger, is_async=False)
+        super().__init__(LOGGER, is_async=False)
         self._base_url = base_url
         self._http = client
 
@@ -116,11 +137,31 @@ class _Transport(HttpClient):  # type: ignore[misc]
                 allow_redirects: bool = False) -> Response:
         address = urlsplit(uri)
         query = f"?{address.query}" if address.query else ""
-        answer = self._http.call(method, f"{self._base_url}{address.path}{query}",
-                                 params=params, data=data, headers=headers, auth=auth)
-        if not 200 <= answer.status < 300:
-            raise _refusal(answer)
-        return Response(answer.status, answer.text, answer.headers)
+        return _response(self._http.call(method, f"{self._base_url}{address.path}{query}",
+                                         params=params, data=data, headers=headers, auth=auth))
+
+
+class _ManyTransport(AsyncHttpClient):  # type: ignore[misc]
+    """The same over a line, for what is created only."""
+
+    def __init__(self, base_url: str, line: Line) -> None:
+        super().__init__(LOGGER, is_async=True)
+        self._base_url = base_url
+        self._line = line
+
+    async def request(self, method: str, uri: str, params: dict[str, object] | None = None,
+                      data: dict[str, object] | None = None, headers: dict[str, str] | None = None,
+                      auth: tuple[str, str] | None = None, timeout: float | None = None,
+                      allow_redirects: bool = False) -> Response:
+        signed = {"Authorization": encode_basic_auth(*auth)} if auth else {}
+        return _response(await self._line.post(f"{self._base_url}{urlsplit(uri).path}", data or {},
+                                               {**(headers or {}), **signed}))
+
+
+def _response(answer: http.Answer) -> Response:
+    if not 200 <= answer.status < 300:
+        raise _refusal(answer)
+    return Response(answer.status, answer.text, answer.headers)
 
 
 def _refusal(answer: http.Answer) -> SendError:

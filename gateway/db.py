@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -111,7 +111,39 @@ def insert(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]
         session.execute(sa.insert(model).execution_options(render_nulls=True), list(rows))
 
 
-def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+def among(session: Session, column: Any, values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of many values: on PostgreSQL one parameter, and so one statement for any number."""
+    if session.get_bind().dialect.name != "postgresql":
+        return cast("sa.ColumnElement[bool]", column.in_(list(values)))
+    return cast("sa.ColumnElement[bool]", column == sa.any_(_array(column, values)))
+
+
+def update_each(session: Session, model: type[Base], keys: Sequence[str], rows: Sequence[Mapping[str, Any]],
+                *where: sa.ColumnElement[bool], **same: Any) -> None:
+    """Update many rows, each by its `keys` to its other values and all to the `same`, where they are as said.
+
+    One statement on PostgreSQL, whatever their number; elsewhere one for each.
+    """
+    table = model.__table__.c
+    if session.get_bind().dialect.name != "postgresql":
+        named = {name: sa.bindparam(f"each_{name}", type_=table[name].type) for name in rows[0]}
+        statement = sa.update(model).where(*(table[key] == named[key] for key in keys), *where).values(
+            {name: bound for name, bound in named.items() if name not in keys} | same)
+        session.connection().execute(statement, [{f"each_{name}": value for name, value in row.items()}
+                                                 for row in rows])
+        return
+    each = sa.func.unnest(*(_array(table[name], [row[name] for row in rows]) for name in rows[0])).table_valued(
+        *(sa.column(name, table[name].type) for name in rows[0]), name="each", joins_implicitly=True).render_derived()
+    session.execute(sa.update(model).where(*(table[key] == each.c[key] for key in keys), *where).values(
+        {name: each.c[name] for name in rows[0] if name not in keys} | same).execution_options(
+            synchronize_session=False))
+
+
+def _array(column: Any, values: Sequence[Any]) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.bindparam(None, list(values), postgresql.ARRAY(column.type)), postgresql.ARRAY(column.type))
+
+
+def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> set[Any]:
     """Insert the rows whose unique keys are not there yet. Returns the ids of those that were."""
     if not rows:
         return set()

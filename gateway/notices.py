@@ -21,14 +21,16 @@ from sqlalchemy.orm import Session
 
 from channels.text import fold
 from gateway import outbox, proof, reasons, untold
-from gateway.outbox import Draft, Settlement
+from gateway.hours import awake
+from gateway.outbox import DECISION, LANES, REPLY, Draft, Settlement
 from gateway.registry import audit, number_change, registration
 from gateway.registry import household as households
-from gateway.registry.clock import CASABLANCA, day_of
+from gateway.registry.clock import day_of, start_of
 from gateway.registry.events import Event, NumberDoubted
 from gateway.registry.household import Household
+from gateway.registry.registration import TOLD_WITHIN
 from gateway.registry.review import last_day
-from gateway.settings import QuietHours
+from gateway.settings import AsleepHours
 from gateway.tellings import OF_A_SCORE, OF_THE_REGISTER, Facts, Reader, Telling, tellings
 from gateway.vault import CannotOpen, Vault
 from gateway.words import LOCALES, Words
@@ -41,6 +43,7 @@ Failed = dict[Telling, Exception]
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
 POST_TAKES = timedelta(days=14)
+A_DAY = timedelta(days=1)
 # What a conversation says next is a message under this name; no document words it.
 ANSWER = "answer"
 # Where a theft may be under way, no new PIN goes out with the warning.
@@ -55,7 +58,7 @@ class Teller:
     words: Words
     reader: Reader
     service_code: str
-    quiet_hours: QuietHours
+    asleep: AsleepHours
 
     def tell(self, session: Session, events: Iterable[Event], now: datetime) -> int:
         """Post what these events call for. Returns how many messages are new.
@@ -129,7 +132,7 @@ class Teller:
                    sa.and_(outbox.Message.state == "delivered", outbox.Message.changed_at > now - POST_TAKES)))
         if session.scalar(under_way.limit(1)) or number_change.frozen(session, home.id, now):
             return False
-        draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {})
+        draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {}, now)
         return outbox.post(session, self.vault, [draft], now) == 1
 
     def stop(self, session: Session, msisdn: str, now: datetime) -> None:
@@ -144,18 +147,18 @@ class Teller:
         reference = outbox.new_reference()
         body = self.words.notice(notice, "sms", locale, reference=reference, service_code=self.service_code, **facts)
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
-                                                self.words.about(notice).policy)], now)
+                                                self.words.about(notice).policy, REPLY)], now)
 
     def answer(self, session: Session, body: str, locale: str, msisdn: str, subject: str, now: datetime) -> None:
         """Send back what a conversation says next, in its own words."""
         locale = locale if locale in LOCALES else LOCALES[0]
         outbox.post(session, self.vault, [Draft(None, ANSWER, subject, "sms", locale, outbox.new_reference(), msisdn,
-                                                fold(body).text, "at_most_once")], now)
+                                                fold(body).text, "at_most_once", REPLY)], now)
 
     @property
     def by_day(self) -> tuple[str, ...]:
         """The notices that wait for the day."""
-        return tuple(name for name in self.words.notices() if self.words.about(name).by_day)
+        return tuple(name for name in self.words.notices() if self.words.about(name).lane != "reply")
 
     def _tell(self, session: Session, told: Sequence[Telling], now: datetime, *, by_post: bool = False) -> int:
         posted, failed = self._post(session, told, now, by_post=by_post)
@@ -171,10 +174,7 @@ class Teller:
         for notice, number in Counter(telling.notice for telling in failed).items():
             log.error("%d notices %s could not be told and are tried again in an hour", number, notice,
                       exc_info=next(error for telling, error in failed.items() if telling.notice == notice))
-        by_day = [draft for draft in drafts if draft.medium == "sms" and self.words.about(draft.notice).by_day]
-        at_once = [draft for draft in drafts if draft not in by_day]
-        return (outbox.post(session, self.vault, at_once, now)
-                + outbox.post(session, self.vault, by_day, now, awake(now, self.quiet_hours))), failed.keys()
+        return outbox.post(session, self.vault, drafts, now), failed.keys()
 
     def _known(self, session: Session, told: Sequence[Telling]) -> tuple[dict[Telling, Facts], Failed]:
         """The facts, fetched for all at once; when that fails one by one, so that it is found whose are missing."""
@@ -232,7 +232,7 @@ class Teller:
         drafts = [self._text(home, replace(telling, subject=f"{telling.subject}/{place}" if place else telling.subject),
                              msisdn, facts, now) for place, msisdn in enumerate(numbers)]
         if "letter" in about.media and (not numbers or about.also_by_letter):
-            drafts.append(self._paper(home, telling, facts))
+            drafts.append(self._paper(home, telling, facts, now))
         return drafts
 
     def _numbers(self, session: Session, telling: Telling, telephones: Mapping[UUID, str]) -> Sequence[str]:
@@ -243,40 +243,31 @@ class Teller:
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
 
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
-        until = last_day(day_of(awake(now, self.quiet_hours)))
+        until = last_day(day_of(awake(now, self.asleep, LANES.index(self.words.about(telling.notice).lane))))
         reference = outbox.new_reference()
         body = self.words.notice(telling.notice, "sms", home.locale, reference=reference,
                                  **{"review_until": until, **self._common(home, facts, home.locale)})
-        return self._draft(home, telling, "sms", reference, msisdn, body)
+        return self._draft(home, telling, "sms", reference, msisdn, body, now)
 
-    def _paper(self, home: Household, telling: Telling, facts: Facts) -> Draft:
+    def _paper(self, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""
         reference = outbox.new_reference()
         documents = {locale: self.words.notice(telling.notice, "letter", locale, reference=reference,
                                                with_pin=telling.notice not in WITHOUT_PIN,
                                                **self._common(home, facts, locale)) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
-        return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents))
+        return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents), now)
 
     def _common(self, home: Household, facts: Facts, locale: str) -> Facts:
         """What every notice may say; lines of an explanation are worded in its language."""
         lines = [reasons.moved(self.words, locale, one) for one in facts.get("movements", ())]
         return {"registered_on": home.registered_on, "service_code": self.service_code, "reasons": lines, **facts}
 
-    def _draft(self, home: Household, telling: Telling, medium: str, reference: str, to: str, body: str) -> Draft:
-        return Draft(home.id, telling.notice, telling.subject, medium, home.locale, reference, to, body,
-                     self.words.about(telling.notice).policy)
-
-
-def awake(now: datetime, quiet: QuietHours) -> datetime:
-    """`now`, or the end of the quiet hours that it falls into, by the clock of Casablanca."""
-    local = now.astimezone(CASABLANCA)
-    if quiet.start == quiet.end:
-        return now
-    late, early = local.hour >= quiet.start, local.hour < quiet.end
-    if not ((late or early) if quiet.start > quiet.end else (late and early)):
-        return now
-    morning = local.replace(hour=quiet.end, minute=0, second=0, microsecond=0, fold=0)
-    if late and quiet.start > quiet.end:
-        morning += timedelta(days=1)
-    return morning.astimezone(now.tzinfo)
+    def _draft(self, home: Household, telling: Telling, medium: str, reference: str, to: str, body: str,
+               now: datetime) -> Draft:
+        about = self.words.about(telling.notice)
+        lane = LANES.index(about.lane)
+        # The first index has its day by law; what else has been decided is told as fast.
+        since = home.registered_on if telling.notice == "index_assigned" else day_of(now)
+        return Draft(home.id, telling.notice, telling.subject, medium, home.locale, reference, to, body, about.policy,
+                     lane, start_of(since + TOLD_WITHIN + A_DAY) if lane == DECISION else None)

@@ -23,7 +23,10 @@ from channels.letter.tray import Tray
 from gateway.db import Database
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Memory
+from gateway.loop import Loop
 from gateway.notices import Teller
+from gateway.outbox import Due
+from gateway.pace import Pace
 from gateway.recordings import Recordings
 from gateway.registry.clock import day_of
 from gateway.registry.formula import BadFormula, Formula
@@ -73,7 +76,7 @@ class Runtime:
     def teller(self) -> Teller:
         """Words events and posts them."""
         return Teller(self.vault, self.words, Reader(self.vault, self.settings.near_threshold),
-                      self.settings.service_code, self.settings.quiet_hours)
+                      self.settings.service_code, self.settings.asleep)
 
     @cached_property
     def intake(self) -> Intake:
@@ -101,11 +104,22 @@ class Runtime:
         """Printed letters that wait for the post."""
         return Tray(Path(self.settings.var) / "tray")
 
-    def choose(self, avoid: list[str]) -> str | None:
+    @cached_property
+    def loop(self) -> Loop:
+        """Where texts are in flight."""
+        return Loop()
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How many parts a second each provider may be handed."""
+        return Pace(self.redis, self.settings.sms_rates, {name: account.sender for name, account in (
+            ("twilio", self.settings.twilio), ("africastalking", self.settings.africastalking)) if account})
+
+    def choose(self, due: Due) -> str | None:
         """Draw a provider by weight: never a paused one, and one that has refused only if no other is left."""
         running = [(name, weight) for name, weight in self.settings.sms_providers
                    if weight and not self.paused(name)]
-        fresh = [(name, weight) for name, weight in running if name not in avoid] or running
+        fresh = [(name, weight) for name, weight in running if name not in due.avoid] or running
         if not fresh:
             return None
         return random.choices([name for name, _ in fresh], [weight for _, weight in fresh])[0]  # noqa: S311
@@ -145,6 +159,10 @@ class Runtime:
 
     def close(self) -> None:
         """Give back what was opened."""
+        if "loop" in self.__dict__:
+            for channel in self.channels.values():
+                self.loop.run(channel.close())
+            self.loop.close()
         self.database.close()
         self.redis.close()
 

@@ -63,6 +63,14 @@ class QuietHours:
 
 
 @dataclass(frozen=True)
+class AsleepHours:
+    """The quiet hours by lane, and under `""` those of every other lane that sleeps; in Ramadan and out of it."""
+
+    ordinary: Mapping[str, QuietHours]
+    in_ramadan: Mapping[str, QuietHours]
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the house is told from outside. Made by `from_env`, never changed."""
 
@@ -73,6 +81,7 @@ class Settings:
     service_code: str
     callback_tokens: tuple[str, ...] = field(repr=False)
     sms_providers: tuple[tuple[str, int], ...]
+    sms_rates: Mapping[str, float]
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
     voice_provider: str
@@ -80,7 +89,7 @@ class Settings:
     missed_call_number: str
     africastalking_voice_url: str
     recording_days: int
-    quiet_hours: QuietHours
+    asleep: AsleepHours
     ussd_budgets: Mapping[str, tuple[int, int]]
     ussd_generic: Wire | None
     formula: str
@@ -110,6 +119,7 @@ class Settings:
             service_code=read.pattern("SERVICE_CODE", r"\*[0-9]+(\*[0-9]+)*#", "*580#"),
             callback_tokens=read.tokens("CALLBACK_TOKENS"),
             sms_providers=providers,
+            sms_rates=read.rates("SMS_RATES"),
             twilio=TwilioAccount(
                 account_sid=read.pattern("TWILIO_ACCOUNT_SID", r"AC[0-9a-f]{32}", "AC and 32 hexadecimal digits"),
                 auth_token=read.text("TWILIO_AUTH_TOKEN"),
@@ -128,7 +138,8 @@ class Settings:
             missed_call_number=read.missed_call_number("MISSED_CALL_NUMBER"),
             africastalking_voice_url=read.url("AFRICASTALKING_VOICE_URL", "https://voice.africastalking.com"),
             recording_days=read.days("RECORDING_DAYS", 90, at_most=365),
-            quiet_hours=read.quiet_hours("QUIET_HOURS", "20-9"),
+            asleep=AsleepHours(read.quiet_hours("QUIET_HOURS", "20-9"),
+                               read.quiet_hours("RAMADAN_QUIET_HOURS", environment.get("QUIET_HOURS") or "18-10")),
             ussd_budgets=read.budgets("USSD_BUDGETS"),
             ussd_generic=read.wire("USSD_GENERIC"),
             formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
@@ -220,13 +231,17 @@ class _Reader:
             return default
         return int(value)
 
-    def quiet_hours(self, name: str, default: str) -> QuietHours:
-        value = self.text(name, default)
-        match = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", value)
-        if not match or not all(int(hour) < 24 for hour in match.groups()):
-            self.problems.append(f"{name}: write two hours of the day, as 20-9; equal hours mean none")
-            return QuietHours(0, 0)
-        return QuietHours(int(match[1]), int(match[2]))
+    def quiet_hours(self, name: str, default: str) -> dict[str, QuietHours]:
+        """`20-9,announcement:18-10`: of every lane that sleeps, and of one by itself."""
+        found = {"": QuietHours(0, 0)}
+        for part in self.text(name, default).split(","):
+            match = re.fullmatch(r"(?:(decision|notice|announcement):)?([0-9]{1,2})-([0-9]{1,2})", part.strip())
+            if not match or not all(int(hour) < 24 for hour in match.groups()[1:]):
+                self.problems.append(f"{name}: write two hours of the day, as 20-9, and where one of decision, notice "
+                                     "or announcement has its own, as 20-9,announcement:18-10; equal hours mean none")
+                return {"": QuietHours(0, 0)}
+            found[match[1] or ""] = QuietHours(int(match[2]), int(match[3]))
+        return found
 
     def budgets(self, name: str) -> dict[str, tuple[int, int]]:
         """`60400:182/80`: by network code, the septets and the UCS-2 units of a screen, within the standard's most.
@@ -270,6 +285,16 @@ class _Reader:
             self.problems.append(f"{name}: write weights, as twilio:70,africastalking:30")
             return ()
         return tuple((key, int(weight)) for key, _, weight in pairs)
+
+    def rates(self, name: str) -> dict[str, float]:
+        """`twilio:100,africastalking:30`: parts a second; one that is not named has no limit of ours."""
+        value = self.text(name, "")
+        pairs = [part.strip().partition(":") for part in value.split(",")] if value else []
+        if any(key not in PROVIDERS or not re.fullmatch(r"[0-9]{1,5}(\.[0-9])?", rate) or not float(rate)
+               for key, _, rate in pairs):
+            self.problems.append(f"{name}: write parts a second, as twilio:100,africastalking:30")
+            return {}
+        return {key: float(rate) for key, _, rate in pairs}
 
     def voice_provider(self, name: str, accounts: Sequence[str]) -> str:
         """Whose account carries telephone calls; empty for none. `accounts` are those that were read."""

@@ -55,14 +55,14 @@ class NoticeAbout:
     """What a notice is for, and how it may be sent.
 
     `parts` is the most SMS it may cost in each language; `reviewed` says whether a native reader has read it.
-    One `by_day` waits for the morning; all others answer somebody who is awake. One `also_by_letter` is posted
+    `lane` says how urgent it is; a reply answers somebody who is awake. One `also_by_letter` is posted
     even where a text is sent.
     """
 
     name: str
     purpose: str
     policy: Policy
-    by_day: bool
+    lane: str
     also_by_letter: bool
     media: tuple[Medium, ...]
     parts: Mapping[str, int]
@@ -226,7 +226,7 @@ def _about(file: Path) -> NoticeAbout:
         name=file.parent.name,
         purpose=table["purpose"],
         policy=table["policy"],
-        by_day=table.get("by_day", False),
+        lane=table.get("lane", "reply"),
         also_by_letter=table.get("also_by_letter", False),
         media=tuple(medium for medium in get_args(Medium) if any(file.parent.glob(f"{medium}.*.j2"))),
         parts=table.get("parts", {}),

@@ -1,81 +1,149 @@
-"""Deliver: claim, send, settle. Many sends are in flight; a slow one holds up its own place and no other."""
+"""Deliver: claim, send, settle. Hundreds of sends are in flight; a slow one holds up its own place and no other.
+
+The event loop waits for providers, threads beside it for the database; no connection is held while a provider thinks.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Unavailable, Unknown
-from channels.http import THREADS
+from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
+from channels.line import WINDOW
 from gateway import outbox
+from gateway.hours import lanes_awake
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-# Sends in flight, as many as connections are kept. A claim is made only for a free place, so that a lease need
-# only outlast one time limit.
-WINDOW = THREADS
-# Places are filled again by this many, or the database would be asked for every single text.
-REFILL = 10
+# Claimed in one statement. A claim is made only for free places, so that a lease need only outlast one time limit.
+AT_ONCE = 128
+# A job takes nothing new in hand after so long, so that no other waits for it: the relay wakes what is left.
+SLICE_S = 20.0
 
-Result = tuple[Claim, Accepted | SendError]
-
-
-def deliver(runtime: Runtime, ids: list[str]) -> int:
-    """Send those of these messages that are still due. Returns how many were claimed."""
-    waiting = [UUID(written) for written in reversed(ids)]
-    flying: set[Future[Result]] = set()
-    claimed = 0
-    with ThreadPoolExecutor(WINDOW) as pool:
-        while waiting or flying:
-            while waiting and len(flying) <= WINDOW - REFILL:
-                claims = _claim(runtime, [waiting.pop() for _ in range(min(WINDOW - len(flying), len(waiting)))])
-                flying |= {pool.submit(_send, runtime, held) for held in claims}
-                claimed += len(claims)
-            ended, flying = wait(flying, return_when=FIRST_COMPLETED)
-            if ended:
-                _settle(runtime, [send.result() for send in ended])
-    return claimed
+Result = Accepted | SendError
 
 
-def _claim(runtime: Runtime, ids: list[UUID]) -> list[Claim]:
-    lease = timedelta(seconds=runtime.settings.lease_s)
-    try:
-        with runtime.database.write() as session:
-            return outbox.claim(session, runtime.vault, ids, runtime.choose, runtime.clock(), lease)
-    except Exception:
-        log.exception("a claim failed: those in flight are settled, and the relay will wake these again")
-        return []
+def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> int:
+    """Send those of these messages that are still due by this provider. Returns how many were claimed."""
+    return runtime.loop.run(_Flight(runtime, provider, lane).fly([UUID(written) for written in ids]))
 
 
-def _send(runtime: Runtime, held: Claim) -> Result:
-    """A worker that slept through its lease sends nothing: another may have sent by now."""
-    if runtime.clock() >= held.until:
-        return held, Unavailable("lease_over")
-    try:
-        return held, runtime.channels[held.provider].send(Outbound(held.token, held.msisdn, held.body))
-    except SendError as error:
-        return held, error
-    except Exception as error:
-        log.exception("a send by %s ended in no known way", held.provider)
-        return held, Unknown(type(error).__name__)
+class _Flight:
+    """The sends of one job."""
+
+    def __init__(self, runtime: Runtime, provider: str, lane: int) -> None:
+        self._runtime, self._provider, self._lane = runtime, provider, lane
+        self._flying: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[Claim, Result]] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._landed = asyncio.Event()
+        self._in_air = 0
+
+    async def fly(self, ids: Sequence[UUID]) -> int:
+        ends, claimed, at = time.monotonic() + SLICE_S, 0, 0
+        while at < len(ids) and time.monotonic() < ends:
+            while self._in_air > WINDOW - AT_ONCE:
+                self._landed.clear()
+                await self._landed.wait()
+            granted = await asyncio.to_thread(self._granted, len(ids) - at)
+            if not granted:
+                break
+            claims = await asyncio.to_thread(self._claim, ids[at:at + granted])
+            at, claimed = at + granted, claimed + len(claims)
+            self._launch(claims)
+        if at < len(ids):
+            await asyncio.to_thread(self._leave, ids[at:])
+        while self._flying or self._settling:
+            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
+        return claimed
+
+    # In threads beside the loop
+
+    def _granted(self, most: int) -> int:
+        """How many may be claimed now, each reckoned as one part until it is read."""
+        if self._runtime.paused(self._provider):
+            return 0
+        return self._runtime.pace.take(self._provider, min(most, AT_ONCE), self._lane).parts
+
+    def _claim(self, ids: Sequence[UUID]) -> list[Claim]:
+        runtime, now = self._runtime, self._runtime.clock()
+        lease = timedelta(seconds=runtime.settings.lease_s)
+        try:
+            with runtime.database.write() as session:
+                claims = outbox.claim(session, runtime.vault, ids, self._provider, now, lease,
+                                      lanes_awake(now, runtime.settings.asleep))
+        except Exception:
+            log.exception("a claim failed: those in flight are settled, and the relay will wake these again")
+            return []
+        runtime.pace.charge(self._provider, sum(held.parts for held in claims) - len(claims))
+        return claims
+
+    def _leave(self, ids: Sequence[UUID]) -> None:
+        try:
+            with self._runtime.database.write() as session:
+                outbox.rest(session, ids)
+        except Exception:
+            log.exception("%d texts wait for their alarm", len(ids))
+
+    # On the loop
+
+    def _launch(self, claims: Sequence[Claim]) -> None:
+        for group in _groups(claims, self._runtime.channels[self._provider].together):
+            task = asyncio.create_task(self._send(group))
+            self._flying.add(task)
+            task.add_done_callback(self._flying.discard)
+        self._in_air += len(claims)
+
+    async def _send(self, group: Sequence[Claim]) -> None:
+        self._ended += zip(group, await self._results(group), strict=True)
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle())
+
+    async def _results(self, group: Sequence[Claim]) -> list[Result]:
+        """A worker that slept through its lease sends nothing: another may have sent by now."""
+        channel = self._runtime.channels[self._provider]
+        if self._runtime.clock() >= group[0].until:
+            return [Unavailable("lease_over")] * len(group)
+        texts = [Outbound(held.token, held.msisdn, held.body) for held in group]
+        try:
+            return await channel.send_all(texts) if len(texts) > 1 else [await channel.send(texts[0])]
+        except SendError as error:
+            return [error] * len(group)
+        except Exception as error:
+            log.exception("a send by %s ended in no known way", self._provider)
+            return [Unknown(type(error).__name__)] * len(group)
+
+    async def _settle(self) -> None:
+        """One after the other, each all that has ended by then."""
+        while self._ended:
+            ended, self._ended = self._ended, []
+            await asyncio.to_thread(settle, self._runtime, ended)
+            self._in_air -= len(ended)
+            self._landed.set()
+        self._settling = None
 
 
-def _settle(runtime: Runtime, results: Sequence[Result]) -> None:
+def settle(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
+    """Write down how these sends ended, and do what the errors ask for."""
     for held, result in results:
         if isinstance(result, SendError):
             runtime.count("send_errors", provider=held.provider, kind=type(result).__name__, code=result.code[:40])
+        if isinstance(result, Throttled):
+            runtime.pace.hold(held.provider, result.retry_after_s)
         if isinstance(result, Misconfigured):
             log.error("%s refuses us (%s): paused, an operator is needed", held.provider, result.code)
             runtime.pause(held.provider)
     _write(runtime, results)
 
 
-def _write(runtime: Runtime, results: Sequence[Result]) -> None:
+def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
     """Together, for speed; each alone when they cannot be, for one that fails must not leave the others unsure."""
     now = runtime.clock()
     try:
@@ -83,8 +151,23 @@ def _write(runtime: Runtime, results: Sequence[Result]) -> None:
             for held, result in results:
                 if isinstance(result, Rejected) and result.opted_out:
                     runtime.teller.stop(session, held.msisdn, now)
-                runtime.teller.heard(session, outbox.settle(session, held, result, now), now)
+            for settlement in outbox.settle(session, results, now):
+                runtime.teller.heard(session, settlement, now)
     except Exception:
         log.exception("%d sends could not be settled", len(results))
         for one in results if len(results) > 1 else ():
             _write(runtime, [one])
+
+
+def _groups(claims: Sequence[Claim], together: int) -> Iterator[list[Claim]]:
+    """Those of one and the same text to different telephones go in one request, where the provider has such a form."""
+    if together == 1:
+        yield from ([held] for held in claims)
+        return
+    alike: dict[str, list[dict[str, Claim]]] = defaultdict(lambda: [{}])
+    for held in claims:
+        lots = alike[held.body]
+        if len(lots[-1]) == together or held.msisdn in lots[-1]:
+            lots.append({})
+        lots[-1][held.msisdn] = held
+    yield from (list(lot.values()) for lots in alike.values() for lot in lots if lot)

@@ -19,7 +19,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from gateway.runtime import Runtime
-from jobs import call_backs, deadlines, deliver, doubts, letters, relay, sweep, tell, voice_messages
+from jobs import call_backs, deadlines, deliver, doubts, letters, receipts, relay, sweep, tell, voice_messages
 from jobs.alarm import QUEUES, answered
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ JOBS: dict[str, Callable[..., object]] = {
     "relay": relay.relay,
     "sweep": sweep.sweep,
     "deliver": deliver.deliver,
+    "settle_receipts": receipts.settle_receipts,
     "print_letters": letters.print_letters,
     "tell": tell.tell,
     "watch_deadlines": deadlines.watch_deadlines,

@@ -1,11 +1,13 @@
-"""Relay: rows that are due are put into the queue, by hundreds."""
+"""Relay: texts that are due are given a route and put into the queue of their lane, by hundreds."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from gateway import outbox
-from gateway.notices import awake
+from gateway.hours import lanes_awake
 from gateway.runtime import Runtime
-from jobs.alarm import backlog, enqueue
+from jobs.alarm import backlog, enqueue, lane_queue
 
 BATCH = 500
 BATCHES_A_ROUND = 10
@@ -13,18 +15,21 @@ BACKLOG = 20
 
 
 def relay(runtime: Runtime) -> int:
-    """Wake the texts that are due. Returns how many. What is still unsent in the evening waits for the morning.
+    """Wake the texts that are due. Returns how many. A lane that sleeps is not looked at before its morning.
 
-    While the queue is long the rows are left asleep: to ring for them again would only make it longer.
+    While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer.
     """
-    if backlog(runtime.redis, "deliver") >= BACKLOG:
-        return 0
     now = runtime.clock()
-    morning = awake(now, runtime.settings.quiet_hours)
+    lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
+             if backlog(runtime.redis, lane_queue(lane)) < BACKLOG]
     with runtime.database.write() as session:
-        if morning > now:
-            outbox.put_off(session, runtime.teller.by_day, morning)
-        ids = outbox.due(session, "sms", now, BATCH * BATCHES_A_ROUND)
-    for start in range(0, len(ids), BATCH):
-        enqueue(runtime.redis, "deliver", [str(message_id) for message_id in ids[start : start + BATCH]])
-    return len(ids)
+        found = outbox.due(session, now, BATCH * BATCHES_A_ROUND, lanes) if lanes else []
+    routed: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for one in found:
+        route = runtime.choose(one)
+        if route:
+            routed[one.lane, route].append(str(one.id))
+    for (lane, route), ids in routed.items():
+        for start in range(0, len(ids), BATCH):
+            enqueue(runtime.redis, "deliver", route, lane, ids[start : start + BATCH], queue=lane_queue(lane))
+    return sum(map(len, routed.values()))

@@ -18,13 +18,10 @@ QUESTIONS = 32
 
 
 def sweep(runtime: Runtime) -> None:
-    """Stranded leases, receipts without a message, unknown sends, texts that no receipt followed."""
+    """Stranded leases, unknown sends, texts that no receipt followed."""
     now = runtime.clock()
     with runtime.database.write() as session:
         stranded = outbox.expire(session, now)
-    with runtime.database.write() as session:
-        for settlement in outbox.adopt(session, now):
-            runtime.teller.heard(session, settlement, now)
     if stranded:
         log.warning("%d sends were left by a worker that died", stranded)
     _ask(runtime)

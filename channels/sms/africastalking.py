@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from channels.base import (
     Unavailable,
     Unknown,
 )
+from channels.line import Line
 
 # https://developers.africastalking.com/docs/sms/sending/bulk: statusCode, its word, and what it means to us.
 # 500 and 501 are the provider's own faults: the message may have left.
@@ -57,6 +59,8 @@ PERMANENT_REASONS = {
 }
 
 MOBILE = r"\+212[67][0-9]{8}"
+# How many telephones a request may name is not documented; a form of this many stays below 4 KB.
+TOGETHER = 200
 
 
 class AfricasTalkingSms:
@@ -67,24 +71,40 @@ class AfricasTalkingSms:
     """
 
     name = "africastalking"
+    together = TOGETHER
 
     def __init__(self, username: str, api_key: str, sender: str, base_url: str, *,
                  deadline_s: float = http.DEADLINE_S) -> None:
         self._sender = sender
-        self._sms = _Service(username, api_key, base_url.rstrip("/"), http.Http(deadline_s))
+        self._sms = _Service(username, api_key, base_url.rstrip("/"), Line(deadline_s))
 
-    def send(self, message: Outbound) -> Accepted:
+    async def send(self, message: Outbound) -> Accepted:
         """https://developers.africastalking.com/docs/sms/sending/bulk. Raises a `SendError`.
 
         The provider offers no validity period: `valid_for_s` cannot be told to it.
         """
+        (became,) = await self.send_all([message])
+        if isinstance(became, SendError):
+            raise became
+        return became
+
+    async def send_all(self, messages: Sequence[Outbound]) -> list[Accepted | SendError]:
+        """The same for one text to many, each telephone once. What the answer does not tell of is unknown."""
         # The SDK's own check lets a trailing newline through, and names the number in its exception.
-        if not re.fullmatch(MOBILE, message.msisdn):
-            raise Rejected("not_a_mobile")
-        answer = self._sms.deliver(message, self._sender)
-        if not 200 <= answer.status < 300:
-            raise http.refused(answer)
-        return _accepted(answer)
+        mobiles = [message.msisdn for message in messages if re.fullmatch(MOBILE, message.msisdn)]
+        told: Mapping[str, Accepted | SendError] = {}
+        fault: SendError = Unknown("untold")
+        if mobiles:
+            try:
+                told = _told(await self._sms.deliver(messages[0].body, mobiles, self._sender), mobiles)
+            except SendError as error:
+                fault = error
+        return [told.get(message.msisdn, fault) if message.msisdn in mobiles else Rejected("not_a_mobile")
+                for message in messages]
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._sms.line.close()
 
     def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
         """Always raises `Unknown`: there is no list of what was sent to ask."""
@@ -103,40 +123,60 @@ class AfricasTalkingSms:
 
 
 class _Service(SMSService):
-    """The SDK's form over our connections. The answer is handed back unread: the SDK loses its status."""
+    """The SDK's form over our line. The answer is handed back unread, and later: the SDK loses its status."""
 
-    def __init__(self, username: str, api_key: str, base_url: str, client: http.Http) -> None:
+    def __init__(self, username: str, api_key: str, base_url: str, line: Line) -> None:
         super().__init__(username, api_key)  # type: ignore[no-untyped-call]
         self._baseUrl = base_url
-        self._http = client
+        self.line = line
 
-    def deliver(self, message: Outbound, sender: str) -> http.Answer:
+    def deliver(self, body: str, msisdns: Sequence[str], sender: str) -> Awaitable[http.Answer]:
         # Without `enqueue` the provider queues all the same, but only by a default of its own.
-        answer: http.Answer = self.send(  # type: ignore[no-untyped-call]
-            message.body, [message.msisdn], sender, enqueue=True)
+        answer: Awaitable[http.Answer] = self.send(  # type: ignore[no-untyped-call]
+            body, list(msisdns), sender, enqueue=True)
         return answer
 
-    def _make_request(self, url: str, method: str, *_: Any, **parts: Any) -> http.Answer:
-        return self._http.call(method, url, data=parts["data"], headers=parts["headers"])
+    def _make_request(self, url: str, *_: Any, **parts: Any) -> Awaitable[http.Answer]:
+        return self.line.post(url, parts["data"], parts["headers"])
 
 
-def _accepted(answer: http.Answer) -> Accepted:
-    """Read a 2xx, which may be a refusal: of the recipient or, with no recipients, of the whole request."""
+def _told(answer: http.Answer, mobiles: Sequence[str]) -> dict[str, Accepted | SendError]:
+    """What an answer says of each telephone. A 2xx may be a refusal, of one or, with no recipients, of the request.
+
+    Raises a `SendError` that concerns all.
+    """
+    if not 200 <= answer.status < 300:
+        raise http.refused(answer)
     try:
         data = json.loads(answer.text)["SMSMessageData"]
-        recipients = data["Recipients"]
-        code = int(recipients[0]["statusCode"]) if recipients else CODES[data["Message"]]
-        provider_id = recipients[0]["messageId"] if recipients else ""
-        kind = STATUSES[code][1]
+        if not data["Recipients"]:
+            raise _kind(CODES[data["Message"]])
+        if len(mobiles) == len(data["Recipients"]) == 1:
+            return {mobiles[0]: _became(data["Recipients"][0])}
+        return {str(one["number"]): _became(one) for one in data["Recipients"]}
     except http.UNREADABLE:
         raise Unknown("unreadable") from None
-    if kind is Rejected:
-        raise Rejected(str(code), opted_out=code == OPTED_OUT)
-    if kind:
-        raise kind(str(code))
+
+
+def _became(recipient: Mapping[str, Any]) -> Accepted | SendError:
+    """What cannot be read of one says nothing of the others."""
+    try:
+        code, provider_id = int(recipient["statusCode"]), recipient["messageId"]
+        refused, cost = STATUSES[code][1] is not None, str(recipient.get("cost") or "")
+    except http.UNREADABLE:
+        return Unknown("unreadable")
+    if refused:
+        return _kind(code)
     if not isinstance(provider_id, str) or provider_id in ("", "None"):
-        raise Unknown("no_id")
-    return Accepted(provider_id)
+        return Unknown("no_id")
+    return Accepted(provider_id, cost=cost)
+
+
+def _kind(code: int) -> SendError:
+    kind = STATUSES[code][1]
+    if kind is None:
+        return Unknown("unreadable")
+    return Rejected(str(code), opted_out=code == OPTED_OUT) if kind is Rejected else kind(str(code))
 
 
 def _id(request: CallbackRequest) -> str:

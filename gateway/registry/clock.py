@@ -97,7 +97,12 @@ def office_hours(day: date) -> Hours | None:
     if not is_working_day(day):
         return None
     known = calendar()
-    return known.in_ramadan if any(month.first <= day <= month.last for month in known.ramadans) else known.ordinary
+    return known.in_ramadan if in_ramadan(day) else known.ordinary
+
+
+def in_ramadan(day: date) -> bool:
+    """Whether this day is one of the fast, as announced or, until then, as reckoned."""
+    return any(month.first <= day <= month.last for month in calendar().ramadans)
 
 
 def end_of_office(day: date) -> datetime:

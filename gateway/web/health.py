@@ -63,9 +63,9 @@ class Figures:
             for name, model, said in (("mouachir_reviews", Review, "Reviews asked"),
                                       ("mouachir_complaints", Complaint, "Complaints received")):
                 yield GaugeMetricFamily(name, said, session.scalar(sa.select(sa.func.count()).select_from(model)))
-            yield GaugeMetricFamily("mouachir_receipts_unmatched", "Receipts whose message is not found",
+            yield GaugeMetricFamily("mouachir_receipts_waiting", "Receipts that wait for their message",
                                     session.scalar(sa.select(sa.func.count()).select_from(ReceiptRecord)
-                                                   .where(ReceiptRecord.message_id.is_(None))))
+                                                   .where(ReceiptRecord.look_at.is_not(None))))
             yield GaugeMetricFamily("mouachir_untold", "Notices that could not be worded or posted",
                                     session.scalar(sa.select(sa.func.count()).select_from(Untold)))
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",

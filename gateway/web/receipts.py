@@ -29,9 +29,8 @@ def routes(runtime: Runtime) -> Blueprint:
     def keep(receipt: Receipt) -> Response:
         if len(receipt.provider_id) > LONGEST_ID:
             raise BadCallback("a message's name is too long")
-        now = runtime.clock()
         with runtime.database.write() as session:
-            runtime.teller.heard(session, outbox.receive(session, runtime.vault, receipt, now), now)
+            outbox.receive(session, runtime.vault, receipt, runtime.clock())
         runtime.count("receipts", provider=receipt.provider, outcome=receipt.outcome or "on_the_way")
         return Response(status=200)
 

@@ -12,6 +12,7 @@ from channels.sms.africastalking import AfricasTalkingSms
 from tests.contract.africastalking import AFRICASTALKING, report, unsigned
 from tests.contract.provider import MESSAGE, form
 from tests.contract.stub import Stub, answers
+from tests.contract.test_providers import send
 
 
 def opened(base_url: str = "https://api.africastalking.com/version1") -> AfricasTalkingSms:
@@ -23,13 +24,13 @@ def opened(base_url: str = "https://api.africastalking.com/version1") -> Africas
 def test_what_is_not_a_moroccan_mobile_is_not_sent_to(number):
     with Stub() as stub:
         with pytest.raises(Rejected, match="not_a_mobile"):
-            opened(stub.url).send(dataclasses.replace(MESSAGE, msisdn=number))
+            send(opened(stub.url), dataclasses.replace(MESSAGE, msisdn=number))
         assert stub.seen == []
 
 
 def test_the_key_goes_in_the_header_and_a_base_addresss_path_is_kept():
     with Stub() as stub:
-        opened(stub.does(answers(AFRICASTALKING.accepted)).url + "/version1/").send(MESSAGE)
+        send(opened(stub.does(answers(AFRICASTALKING.accepted)).url + "/version1/"))
     assert stub.seen[0].headers["apiKey"] == AFRICASTALKING.account["api_key"]
     assert stub.seen[0].path == "/version1/messaging"
 

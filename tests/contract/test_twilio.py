@@ -14,6 +14,7 @@ from channels.base import BadCallback, CallbackRequest, Unknown
 from channels.sms.twilio import TwilioSms
 from tests.contract.provider import BODY, MESSAGE, MSISDN, form
 from tests.contract.stub import Stub, answers
+from tests.contract.test_providers import send
 from tests.contract.twilio import (
     ACCOUNT,
     NEXT_TOKEN,
@@ -137,7 +138,7 @@ def test_the_algorithm_is_ours_to_choose_and_not_the_callers():
 def test_a_messaging_service_stands_in_place_of_the_sender():
     service = "MG" + "77" * 16
     with Stub() as stub:
-        opened(stub.does(answers(TWILIO.accepted)).url, sender=service).send(MESSAGE)
+        send(opened(stub.does(answers(TWILIO.accepted)).url, sender=service))
         assert stub.seen[0].form["MessagingServiceSid"] == [service]
         assert "From" not in stub.seen[0].form
 
@@ -145,7 +146,7 @@ def test_a_messaging_service_stands_in_place_of_the_sender():
 @pytest.mark.parametrize(("valid_for_s", "told"), [(0, "1"), (7200, "7200"), (999_999, "36000")])
 def test_the_validity_is_within_what_twilio_takes(valid_for_s, told):
     with Stub() as stub:
-        opened(stub.does(answers(TWILIO.accepted)).url).send(dataclasses.replace(MESSAGE, valid_for_s=valid_for_s))
+        send(opened(stub.does(answers(TWILIO.accepted)).url), dataclasses.replace(MESSAGE, valid_for_s=valid_for_s))
         assert stub.seen[0].form["ValidityPeriod"] == [told]
 
 

@@ -1,0 +1,101 @@
+"""Posting: a promise is written, or taken back while nobody has touched it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from channels.text import parts
+from gateway.db import insert, insert_new, new_id
+from gateway.outbox.message import NOTICE, Message, Promise, Settlement, move, promise_of, told
+from gateway.registry.numbers import new_number
+from gateway.vault import Vault
+
+# What nothing and nobody gives a day by which it must be told has so long.
+PATIENCE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message to be posted. `subject` is what it tells (a score, a review): once for each medium."""
+
+    household_id: UUID | None
+    notice: str
+    subject: str
+    medium: str
+    locale: str
+    reference: str
+    to: str = field(repr=False)
+    body: str = field(repr=False)
+    policy: str = "at_least_once"
+    lane: int = NOTICE
+    tell_by: datetime | None = None
+    network: str = ""
+
+
+def new_reference() -> str:
+    """The code by which a person can check that a message is ours: nine digits with a check digit."""
+    return new_number("message", secrets.SystemRandom())
+
+
+def post(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime) -> int:
+    """Write the promises. What was promised before is not promised again. Returns how many are new."""
+    named = {promise_of(draft.household_id, draft.notice, draft.subject, draft.medium): draft
+             for draft in reversed(drafts)}
+    ids = {key: new_id() for key in reversed(named)}
+    new = insert_new(session, Promise, [{"id": key, "message_id": row} for key, row in ids.items()])
+    insert(session, Message, [_row(vault, ids[key], named[key], now) for key in ids if key in new])
+    return len(new)
+
+
+def _row(vault: Vault, row: UUID, draft: Draft, now: datetime) -> dict[str, object]:
+    return {
+        "id": row, "household_id": draft.household_id, "campaign_id": None, "notice": draft.notice,
+        "subject": draft.subject, "medium": draft.medium, "lane": draft.lane, "locale": draft.locale,
+        "network": draft.network, "parts": parts(draft.body) if draft.medium == "sms" else 0,
+        "reference": draft.reference, "to_blind": vault.blind(draft.to, "message.to"),
+        "to_sealed": vault.seal(draft.to, "message.to", row),
+        "body_sealed": vault.seal(draft.body, "message.body", row), "policy": draft.policy, "state": "created",
+        "fence": 0, "resends": 0, "avoid": [], "not_before": now, "tell_by": draft.tell_by or now + PATIENCE,
+        "alarm_until": None, "lease_until": None, "created_at": now, "changed_at": now, "run": None,
+    }
+
+
+def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime,
+          household_id: UUID | None = None) -> list[Settlement]:
+    """End the texts of these notices to a number that wants none, as far as none has been sent yet; all, or those to
+    one household."""
+    waiting = session.scalars(sa.select(Message.id).where(
+        Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.medium == "sms",
+        Message.state == "created", Message.notice.in_(notices),
+        Message.household_id == household_id if household_id else sa.true())).all()
+    moved = [move(session, message_id, "failed", now, only_from=("created",)) for message_id in waiting]
+    return [settled for settled in (told(message, now) for message in moved) if settled]
+
+
+def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:
+    """Take back a message that nobody has touched yet, because the household has been told otherwise."""
+    found = session.get(Promise, promise_of(household_id, notice, subject, medium))
+    return found is not None and move(session, found.message_id, "cancelled", now, only_from=("created",)) is not None
+
+
+def cancel_others(session: Session, notices: Sequence[str], subjects: Mapping[UUID, str], now: datetime) -> None:
+    """Take back these notices that nobody has touched yet, except those about each household's subject."""
+    waiting = session.execute(sa.select(Message.id, Message.household_id, Message.subject).where(
+        Message.household_id.in_(list(subjects)), Message.notice.in_(notices), Message.state == "created"))
+    for message_id, household_id, subject in waiting.all():
+        if household_id is not None and subjects[household_id] != subject:
+            move(session, message_id, "cancelled", now, only_from=("created",))
+
+
+def cancel_all(session: Session, household_id: UUID, now: datetime) -> None:
+    """Take back every message to a household that nobody has touched yet."""
+    for message_id in session.scalars(sa.select(Message.id).where(
+            Message.household_id == household_id, Message.state.in_(("held", "created")))).all():
+        move(session, message_id, "cancelled", now, only_from=("held", "created"))

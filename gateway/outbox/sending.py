@@ -1,0 +1,206 @@
+"""Sending: due texts are woken, claimed, sent by whoever claimed them, and settled; hundreds in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from channels.base import Accepted, Misconfigured, Rejected, SendError, Throttled, Unknown
+from gateway.db import among, update_each
+from gateway.outbox.message import (
+    LANES,
+    NEWS,
+    PUT_ASIDE,
+    TRANSITIONS,
+    Attempt,
+    Message,
+    Settlement,
+    move,
+    opened,
+    told,
+)
+from gateway.vault import Vault
+
+# A route that refuses is left for another; after this many refusals by any route the household gets a letter.
+# The waits between them grow fourfold to an hour. A provider that cannot be reached refuses nobody.
+SENDS_AT_MOST = 8
+LONGEST_WAIT = timedelta(hours=1)
+# Operators keep a text for three days; without a receipt by then it has not arrived. Nor do we try for longer.
+SILENT_AFTER = timedelta(hours=72)
+# A due row whose alarm was lost with Redis is put back in the queue after this time.
+ALARM = timedelta(seconds=30)
+EVERY_LANE = tuple(range(len(LANES)))
+
+Result = Accepted | SendError
+
+
+@dataclass(frozen=True)
+class Due:
+    """A text that waits to be sent, as far as a route is chosen by it."""
+
+    id: UUID
+    lane: int
+    locale: str
+    network: str
+    parts: int
+    avoid: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A message in a worker's hands until its lease ends, and the provider that it will go by."""
+
+    id: UUID
+    fence: int
+    provider: str
+    until: datetime
+    parts: int
+    msisdn: str = field(repr=False)
+    body: str = field(repr=False)
+
+    @property
+    def token(self) -> str:
+        return self.id.hex
+
+
+def due(session: Session, now: datetime, limit: int, lanes: Collection[int] = EVERY_LANE) -> list[Due]:
+    """Wake the texts of these lanes that are due and whose alarm has not rung lately; their alarm is set again.
+
+    First by lane, then by the day until which they must be told.
+    """
+    waiting = (sa.select(Message.id, Message.lane, Message.locale, Message.network, Message.parts, Message.avoid).where(
+        Message.medium == "sms", Message.lane.in_(lanes), Message.state == "created", Message.not_before <= now,
+        sa.or_(Message.alarm_until.is_(None), Message.alarm_until < now),
+    ).order_by(Message.lane, Message.tell_by, Message.id).limit(limit).with_for_update(skip_locked=True))
+    found = [Due(*row[:-1], tuple(row.avoid)) for row in session.execute(waiting)]
+    if found:
+        session.execute(sa.update(Message).where(among(session, Message.id, [one.id for one in found])).values(
+            alarm_until=now + ALARM).execution_options(synchronize_session=False))
+    return found
+
+
+def rest(session: Session, ids: Sequence[UUID]) -> None:
+    """Nobody took these after all: they may be woken again at once."""
+    session.execute(sa.update(Message).where(among(session, Message.id, ids), Message.state == "created").values(
+        alarm_until=None).execution_options(synchronize_session=False))
+
+
+def claim(session: Session, vault: Vault, ids: Sequence[UUID], provider: str, now: datetime, lease: timedelta,
+          lanes: Collection[int] = EVERY_LANE) -> list[Claim]:
+    """Take those of `ids` that are still due and whose lane is awake, to be sent by `provider`.
+
+    The attempts are written here, before the sends: commit before you speak.
+    """
+    columns = (Message.id, Message.fence, Message.parts, Message.to_sealed, Message.body_sealed)
+    rows = session.execute(sa.select(*columns).where(
+        among(session, Message.id, ids), Message.medium == "sms", Message.state == "created",
+        Message.not_before <= now, Message.lane.in_(lanes)).with_for_update(skip_locked=True)).all()
+    readable = {row.id: opened(vault, row.id, row.to_sealed, row.body_sealed) for row in rows}
+    claims = [Claim(row.id, row.fence + 1, provider, now + lease, row.parts, *text)
+              for row in rows if (text := readable[row.id])]
+    _update(session, [key for key, text in readable.items() if text is None], not_before=now + PUT_ASIDE)
+    held = [one.id for one in claims]
+    _update(session, held, state="sending", fence=Message.fence + 1, changed_at=now, lease_until=now + lease)
+    if held:
+        session.execute(sa.insert(Attempt).from_select(
+            ["message_id", "fence", "provider", "started_at"],
+            sa.select(Message.id, Message.fence, sa.literal(provider), sa.literal(now, Attempt.started_at.type)).where(
+                among(session, Message.id, held))))
+    return claims
+
+
+def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datetime) -> list[Settlement]:
+    """Write down how these sends ended. Returns what somebody must hear of.
+
+    What is certain counts even after the lease, as long as nobody has sent again. A receipt that has come in the
+    meantime knows better than a send that did not hear its answer.
+    """
+    accepted: list[tuple[Claim, Accepted]] = []
+    settlements = []
+    for held, result in results:
+        if isinstance(result, Accepted):
+            accepted.append((held, result))
+        else:
+            settlements.append(told(_fail(session, held, result, now), now))
+    _accept(session, accepted, now)
+    return [settlement for settlement in settlements if settlement]
+
+
+def expire(session: Session, now: datetime) -> int:
+    """A lease that ran out means a worker died in the middle: a text may have been sent, a letter was not laid."""
+    stranded = session.scalars(sa.select(Message).where(
+        Message.state == "sending", Message.lease_until < now).limit(1000).with_for_update(skip_locked=True)).all()
+    for message in stranded:
+        message.state, message.changed_at = "created" if message.medium == "letter" else "unknown", now
+        message.run, message.alarm_until = None, None
+    return len(stranded)
+
+
+def again(session: Session, message_id: UUID, fence: int, starts: Iterable[str], now: datetime,
+          wait: timedelta | None) -> Message | None:
+    """Due once more after `wait` (None: the longer the more often it was tried); or failed, for paper is surer."""
+    refused, tries, began = session.execute(sa.select(
+        sa.func.count().filter(Attempt.outcome.in_(("refused", "unknown", "absent"))),
+        sa.func.count(), sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
+    hopeless = refused >= SENDS_AT_MOST or began < now - SILENT_AFTER
+    message = move(session, message_id, "failed" if hopeless else "created", now, only_from=starts, fence=fence)
+    if message is not None and not hopeless:
+        wait = min(timedelta(seconds=4 ** min(tries - 1, 9)), LONGEST_WAIT) if wait is None else wait
+        message.not_before, message.alarm_until = now + wait, None
+    return message
+
+
+def _accept(session: Session, accepted: Sequence[tuple[Claim, Accepted]], now: datetime) -> None:
+    """A receipt that came before the provider's name for its message was written down finds it later by itself."""
+    if not accepted:
+        return
+    update_each(session, Attempt, ("message_id", "fence"), [
+        {"message_id": held.id, "fence": held.fence, "provider_id": result.provider_id, "parts": result.parts,
+         "cost": result.cost[:24] or None} for held, result in accepted], outcome="accepted", ended_at=now)
+    starts = [start for start in NEWS["sent"] if "sent" in TRANSITIONS[start]]
+    update_each(session, Message, ("id", "fence"), [{"id": held.id, "fence": held.fence} for held, _ in accepted],
+                Message.state.in_(starts), state="sent", changed_at=now)
+
+
+def _fail(session: Session, held: Claim, error: SendError, now: datetime) -> Message | None:
+    outcome, state, wait = _reading(error)
+    session.execute(sa.update(Attempt).where(
+        Attempt.message_id == held.id, Attempt.fence == held.fence, Attempt.provider_id.is_(None))
+        .values(outcome=outcome, ended_at=now, code=error.code[:80]))
+    if state != "created":
+        starts = ("sending",) if state == "unknown" else ("sending", "unknown")
+        message = move(session, held.id, state, now, fence=held.fence, only_from=starts)
+        if message is not None:
+            message.alarm_until = None
+        return message
+    message = again(session, held.id, held.fence, ("sending", "unknown"), now, wait)
+    if message is not None:
+        message.avoid = [] if outcome == "throttled" else sorted({*message.avoid, held.provider})
+    return message
+
+
+def _reading(error: SendError) -> tuple[str, str, timedelta | None]:
+    """What a send that was not accepted means: the attempt's outcome, the message's next state, and the wait."""
+    match error:
+        case Rejected():
+            return "rejected", "failed", None
+        case Unknown():
+            return "unknown", "unknown", None
+        case Throttled():
+            return "throttled", "created", timedelta(seconds=min(max(error.retry_after_s, 1), 900))
+        case Misconfigured():
+            return "misconfigured", "created", timedelta(seconds=1)
+        case _:
+            # A provider's own code is a refusal; a word of ours, that nobody was reached.
+            return "refused" if error.code.isdigit() else "unavailable", "created", None
+
+
+def _update(session: Session, ids: Sequence[UUID], **values: object) -> None:
+    if ids:
+        session.execute(sa.update(Message).where(among(session, Message.id, ids)).values(**values).execution_options(
+            synchronize_session=False))
