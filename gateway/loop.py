@@ -13,12 +13,12 @@ Value = TypeVar("Value")
 
 
 class Loop:
-    """It goes on between jobs, so that a connection which a provider closes meanwhile is known to be closed."""
+    """It goes on until the process ends, so that a connection which a provider closes between two jobs is known to be
+    closed."""
 
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, Value]) -> Value:
         """Do this on the loop and wait for it. What interrupts the waiting cancels the work."""
@@ -28,10 +28,3 @@ class Loop:
         except BaseException:
             doing.cancel()
             raise
-
-    def close(self) -> None:
-        """Stop, and wait until it has stopped."""
-        self.run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

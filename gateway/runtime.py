@@ -104,10 +104,10 @@ class Runtime:
         """Printed letters that wait for the post."""
         return Tray(Path(self.settings.var) / "tray")
 
-    @cached_property
+    @property
     def loop(self) -> Loop:
-        """Where texts are in flight."""
-        return Loop()
+        """Where texts are in flight: one for the whole process."""
+        return _loop()
 
     @cached_property
     def pace(self) -> Pace:
@@ -159,10 +159,9 @@ class Runtime:
 
     def close(self) -> None:
         """Give back what was opened."""
-        if "loop" in self.__dict__:
+        if _loop.cache_info().currsize:
             for channel in self.channels.values():
                 self.loop.run(channel.close())
-            self.loop.close()
         self.database.close()
         self.redis.close()
 
@@ -187,6 +186,12 @@ def _telephones(settings: Settings) -> dict[str, Telephony]:
         account |= {"sender": settings.voice_number, "base_url": settings.africastalking_voice_url}
         telephones["africastalking"] = open_voice("africastalking", **account)
     return telephones
+
+
+@cache
+def _loop() -> Loop:
+    """Started by the first text: most processes send none."""
+    return Loop()
 
 
 @cache

@@ -138,8 +138,7 @@ class Settings:
             missed_call_number=read.missed_call_number("MISSED_CALL_NUMBER"),
             africastalking_voice_url=read.url("AFRICASTALKING_VOICE_URL", "https://voice.africastalking.com"),
             recording_days=read.days("RECORDING_DAYS", 90, at_most=365),
-            asleep=AsleepHours(read.quiet_hours("QUIET_HOURS", "20-9"),
-                               read.quiet_hours("RAMADAN_QUIET_HOURS", environment.get("QUIET_HOURS") or "18-10")),
+            asleep=read.asleep("RAMADAN_QUIET_HOURS", "18-10", read.quiet_hours("QUIET_HOURS", "20-9")),
             ussd_budgets=read.budgets("USSD_BUDGETS"),
             ussd_generic=read.wire("USSD_GENERIC"),
             formula=read.pattern("FORMULA", r"[a-z0-9-]{1,40}", "rsu-2021", "rsu-2021"),
@@ -231,6 +230,12 @@ class _Reader:
             return default
         return int(value)
 
+    def asleep(self, name: str, default: str, ordinary: Mapping[str, QuietHours]) -> AsleepHours:
+        """Whoever sets the hours of the year and not those of Ramadan means both."""
+        if self.text("QUIET_HOURS", "") and not self.text(name, ""):
+            return AsleepHours(ordinary, ordinary)
+        return AsleepHours(ordinary, self.quiet_hours(name, default))
+
     def quiet_hours(self, name: str, default: str) -> dict[str, QuietHours]:
         """`20-9,announcement:18-10`: of every lane that sleeps, and of one by itself."""
         found = {"": QuietHours(0, 0)}
@@ -290,7 +295,7 @@ class _Reader:
         """`twilio:100,africastalking:30`: parts a second; one that is not named has no limit of ours."""
         value = self.text(name, "")
         pairs = [part.strip().partition(":") for part in value.split(",")] if value else []
-        if any(key not in PROVIDERS or not re.fullmatch(r"[0-9]{1,5}(\.[0-9])?", rate) or not float(rate)
+        if any(key not in PROVIDERS or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", rate) or not float(rate)
                for key, _, rate in pairs):
             self.problems.append(f"{name}: write parts a second, as twilio:100,africastalking:30")
             return {}

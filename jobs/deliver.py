@@ -9,9 +9,12 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
+
+from redis.exceptions import RedisError
 
 from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
 from channels.line import WINDOW
@@ -47,7 +50,20 @@ class _Flight:
         self._in_air = 0
 
     async def fly(self, ids: Sequence[UUID]) -> int:
-        ends, claimed, at = time.monotonic() + SLICE_S, 0, 0
+        """Whatever happens to the claims, what is in the air is settled."""
+        claimed = 0
+        try:
+            async for claims in self._claims(ids):
+                claimed += len(claims)
+                self._launch(claims)
+        finally:
+            while self._flying or self._settling:
+                await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
+        return claimed
+
+    async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
+        """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
+        ends, at = time.monotonic() + SLICE_S, 0
         while at < len(ids) and time.monotonic() < ends:
             while self._in_air > WINDOW - AT_ONCE:
                 self._landed.clear()
@@ -55,21 +71,18 @@ class _Flight:
             granted = await asyncio.to_thread(self._granted, len(ids) - at)
             if not granted:
                 break
-            claims = await asyncio.to_thread(self._claim, ids[at:at + granted])
-            at, claimed = at + granted, claimed + len(claims)
-            self._launch(claims)
+            yield await asyncio.to_thread(self._claim, ids[at:at + granted])
+            at += granted
         if at < len(ids):
             await asyncio.to_thread(self._leave, ids[at:])
-        while self._flying or self._settling:
-            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
-        return claimed
 
     # In threads beside the loop
 
     def _granted(self, most: int) -> int:
         """How many may be claimed now, each reckoned as one part until it is read."""
-        if self._runtime.paused(self._provider):
-            return 0
+        with suppress(RedisError):
+            if self._runtime.paused(self._provider):
+                return 0
         return self._runtime.pace.take(self._provider, min(most, AT_ONCE), self._lane).parts
 
     def _claim(self, ids: Sequence[UUID]) -> list[Claim]:

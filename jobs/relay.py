@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from uuid import UUID
 
 from gateway import outbox
 from gateway.hours import lanes_awake
@@ -22,14 +23,14 @@ def relay(runtime: Runtime) -> int:
     now = runtime.clock()
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
              if backlog(runtime.redis, lane_queue(lane)) < BACKLOG]
+    routed: dict[tuple[int, str | None], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
-        found = outbox.due(session, now, BATCH * BATCHES_A_ROUND, lanes) if lanes else []
-    routed: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for one in found:
-        route = runtime.choose(one)
-        if route:
-            routed[one.lane, route].append(str(one.id))
+        for one in outbox.due(session, now, BATCH * BATCHES_A_ROUND, lanes):
+            routed[one.lane, runtime.choose(one)].append(one.id)
+        nowhere = [routed.pop((lane, None)) for lane in lanes if (lane, None) in routed]
+        outbox.rest(session, [one for ids in nowhere for one in ids])
     for (lane, route), ids in routed.items():
         for start in range(0, len(ids), BATCH):
-            enqueue(runtime.redis, "deliver", route, lane, ids[start : start + BATCH], queue=lane_queue(lane))
+            batch = [str(one) for one in ids[start : start + BATCH]]
+            enqueue(runtime.redis, "deliver", route, lane, batch, queue=lane_queue(lane))
     return sum(map(len, routed.values()))

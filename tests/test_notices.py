@@ -1,21 +1,18 @@
 """Notices: who is told by what, when, and how it is proved."""
 
 import shutil
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway import outbox
-from gateway.notices import awake
-from gateway.outbox import Message, Settlement
+from gateway.outbox import DECISION, Message, Settlement
 from gateway.registry import review
-from gateway.registry.clock import CASABLANCA
+from gateway.registry.clock import start_of
 from gateway.registry.events import IndexAssigned
 from gateway.registry.household import Household
+from gateway.registry.review import last_day
 from gateway.registry.score import Notification
 from gateway.settings import QuietHours
 from tests.conftest import NOON, a_row, register
@@ -172,67 +169,14 @@ def test_a_second_pin_is_not_sent_while_one_is_on_its_way(runtime, clock):
 # At what hour
 
 
-def local(hour: int, minute: int = 0, day: date = date(2026, 11, 23)) -> datetime:
-    return datetime.combine(day, time(hour, minute), CASABLANCA).astimezone(UTC)
+def test_a_notice_of_the_evening_counts_the_days_of_a_review_from_the_morning(runtime, clock):
+    clock.now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+    register(runtime, a_row())
+    message = one(runtime, "sms")
+    body = runtime.vault.open(message.body_sealed, "message.body", message.id)
+    assert f"{last_day(date(2026, 11, 24)):%d/%m/%Y}" in body
 
 
-TUESDAY = date(2026, 11, 24)
-
-
-@pytest.mark.parametrize(("now", "quiet", "then"), [
-    (local(19, 59), NIGHT, None),
-    (local(20, 0), NIGHT, local(9, day=TUESDAY)),
-    (local(23, 59), NIGHT, local(9, day=TUESDAY)),
-    (local(0, 0, TUESDAY), NIGHT, local(9, day=TUESDAY)),
-    (local(8, 59, TUESDAY), NIGHT, local(9, day=TUESDAY)),
-    (local(9, 0, TUESDAY), NIGHT, None),
-    (local(12, 59), QuietHours(13, 15), None),
-    (local(13, 0), QuietHours(13, 15), local(15)),
-    (local(15, 0), QuietHours(13, 15), None),
-    (local(22, 0), QuietHours(22, 0), local(0, day=TUESDAY)),
-    (local(0, 0), QuietHours(22, 0), None),
-    (local(0, 0), QuietHours(0, 9), local(9)),
-    (local(3, 0), QuietHours(0, 0), None),
-    (local(3, 0), QuietHours(9, 9), None),
-])
-def test_who_sleeps_is_woken_at_the_end_of_the_quiet_hours(now, quiet, then):
-    assert awake(now, quiet) == (then or now)
-
-
-@pytest.mark.parametrize(("evening", "morning"), [
-    # Ramadan begins: the clock goes back an hour in the night, and nine o'clock comes an hour later.
-    (datetime(2027, 2, 6, 20, 0, tzinfo=UTC), datetime(2027, 2, 7, 9, 0, tzinfo=UTC)),
-    (datetime(2027, 2, 7, 1, 30, tzinfo=UTC), datetime(2027, 2, 7, 9, 0, tzinfo=UTC)),
-    # In Ramadan.
-    (datetime(2027, 2, 20, 20, 0, tzinfo=UTC), datetime(2027, 2, 21, 9, 0, tzinfo=UTC)),
-    # It ends: nine o'clock comes an hour sooner.
-    (datetime(2027, 3, 13, 21, 0, tzinfo=UTC), datetime(2027, 3, 14, 8, 0, tzinfo=UTC)),
-])
-def test_the_clock_of_ramadan_moves_the_morning(evening, morning):
-    assert awake(evening, NIGHT) == morning
-
-
-@given(st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-       st.integers(0, 23), st.integers(0, 23))
-def test_nobody_is_woken_twice_and_nobody_sleeps_longer_than_a_day(now, start, end):
-    quiet = QuietHours(start, end)
-    then = awake(now, quiet)
-    assert now <= then < now + timedelta(hours=25)
-    assert awake(then, quiet) == then
-    assert then == now or then.astimezone(CASABLANCA).minute == 0
-
-
-def test_a_notice_of_the_evening_waits_for_the_morning_and_a_letter_does_not(runtime, clock):
-    clock.now = local(21)
-    register(runtime, a_row(), a_row("2900000002", None))
-    assert one(runtime, "sms").not_before == local(9, day=TUESDAY)
-    assert one(runtime, "letter").not_before == clock.now
-    with runtime.database.read() as session:
-        assert outbox.due(session, "sms", clock.now, 10) == []
-
-
-def test_an_answer_to_a_person_knows_no_quiet_hours(runtime, clock):
-    clock.now = local(23)
-    with runtime.database.write() as session:
-        runtime.teller.reply(session, "sms_help", "fr-MA", "+212612345678", "a text", clock.now)
-    assert one(runtime, "sms").not_before == clock.now
+def test_the_first_index_has_its_day_by_law_and_an_answer_none(runtime, clock):
+    register(runtime, a_row(registered_on=date(2026, 11, 20)))
+    assert (one(runtime, "sms").lane, one(runtime, "sms").tell_by) == (DECISION, start_of(date(2026, 12, 1)))

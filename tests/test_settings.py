@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from channels.base import BadCallback
-from gateway.settings import ENVIRONMENT_FILE, OF_A_SERVICE, QuietHours, Settings, SettingsError, in_service
+from gateway.settings import (
+    ENVIRONMENT_FILE,
+    OF_A_SERVICE,
+    AsleepHours,
+    QuietHours,
+    Settings,
+    SettingsError,
+    in_service,
+)
 from tests.conftest import NOON, SETTINGS, open_house
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -48,6 +56,8 @@ MALFORMED = [
     ("SMS_PROVIDERS", "twilio:50,twilio:50"), ("SMS_PROVIDERS", "twilio:-1"), ("SMS_PROVIDERS", ","),
     ("TWILIO_ACCOUNT_SID", "AC123"), ("TWILIO_ACCOUNT_SID", "SM" + "0" * 32),
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
+    ("QUIET_HOURS", "20-9,reply:20-9"), ("RAMADAN_QUIET_HOURS", "18"), ("SMS_RATES", "twilio"),
+    ("SMS_RATES", "twilio:0"), ("SMS_RATES", "pigeon:10"),
     ("USSD_BUDGETS", "60400:183/80"), ("USSD_BUDGETS", "60400:160/69"), ("USSD_BUDGETS", "60400"),
     ("USSD_BUDGETS", "60400:182/80,60400:160/70"),
     ("USSD_GENERIC", "/nowhere/wire.toml"),
@@ -73,9 +83,21 @@ def test_a_whole_environment_is_read():
     assert settings.secret_keys == ((2, b"o" * 32), (1, b"k" * 32))
     assert settings.sms_providers == (("twilio", 70), ("africastalking", 30))
     assert settings.service_code == "*580#"
-    assert settings.quiet_hours == QuietHours(20, 9)
+    assert settings.asleep == AsleepHours({"": QuietHours(20, 9)}, {"": QuietHours(18, 10)})
+    assert settings.sms_rates == {}
     assert settings.review_answer_days == 30
     assert (settings.lease_s, settings.reconcile_after_s, settings.unknown_for_s) == (60, 120, 900)
+
+
+def test_a_lane_may_have_hours_of_its_own_and_the_year_stands_for_ramadan():
+    asleep = Settings.from_env({**GOOD, "QUIET_HOURS": "21-8,announcement:18-10"}).asleep
+    assert asleep.ordinary == asleep.in_ramadan == {"": QuietHours(21, 8), "announcement": QuietHours(18, 10)}
+    assert Settings.from_env({**GOOD, "RAMADAN_QUIET_HOURS": "17-11"}).asleep.in_ramadan[""] == QuietHours(17, 11)
+
+
+def test_a_provider_may_have_a_rate():
+    assert Settings.from_env({**GOOD, "SMS_RATES": "twilio:100,africastalking:0.5"}).sms_rates == {
+        "twilio": 100, "africastalking": 0.5}
 
 
 def test_recordings_lie_with_the_rest_unless_they_are_put_elsewhere():

@@ -86,6 +86,8 @@ def due(session: Session, now: datetime, limit: int, lanes: Collection[int] = EV
 
 def rest(session: Session, ids: Sequence[UUID]) -> None:
     """Nobody took these after all: they may be woken again at once."""
+    if not ids:
+        return
     session.execute(sa.update(Message).where(among(session, Message.id, ids), Message.state == "created").values(
         alarm_until=None).execution_options(synchronize_session=False))
 

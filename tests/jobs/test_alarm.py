@@ -10,7 +10,8 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from gateway.db import Database
-from jobs.alarm import ANSWERED_WITHIN_S, answered, enqueue
+from gateway.outbox import NOTICE
+from jobs.alarm import ANSWERED_WITHIN_S, answered, enqueue, lane_queue
 from jobs.queues import worker
 
 
@@ -54,13 +55,13 @@ def test_a_job_that_failed_is_rung_for_again(runtime, tmp_path, caplog):
 
 
 def test_a_job_whose_worker_was_killed_is_rung_for_again(runtime):
-    enqueue(runtime.redis, "sweep", once=True)
+    enqueue(runtime.redis, "relay", once=True)
     doomed = worker(runtime)
     doomed.register_birth()
     job, _ = doomed.dequeue_job_and_maintain_ttl(1)
     doomed.prepare_execution(job)
-    answered(runtime.redis, "sweep")
-    enqueue(runtime.redis, "sweep", once=True)
+    answered(runtime.redis, "relay")
+    enqueue(runtime.redis, "relay", once=True)
     assert waiting(runtime.redis) == 1
 
 
@@ -79,6 +80,6 @@ def test_a_ring_that_was_lost_with_redis_is_rung_again(runtime):
 
 def test_a_batch_is_named_by_its_rows_alone(runtime):
     ids = [str(uuid.uuid4()) for _ in range(3)]
-    enqueue(runtime.redis, "deliver", ids)
-    (job,) = Queue("texts", connection=runtime.redis, serializer=JSONSerializer).get_jobs()
-    assert (job.func_name, job.args, job.kwargs) == ("deliver", [ids], {})
+    enqueue(runtime.redis, "deliver", "twilio", NOTICE, ids, queue=lane_queue(NOTICE))
+    (job,) = Queue("notices", connection=runtime.redis, serializer=JSONSerializer).get_jobs()
+    assert (job.func_name, job.args, job.kwargs) == ("deliver", ["twilio", NOTICE, ids], {})

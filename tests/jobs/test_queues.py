@@ -17,9 +17,9 @@ from rq.serializers import JSONSerializer
 from channels.base import Rejected, Unknown
 from gateway.app import create_app
 from gateway.db import Database
-from gateway.outbox import Message
+from gateway.outbox import DECISION, Message
 from gateway.registry.score import IndexScore
-from jobs.alarm import QUEUE_OF, QUEUES, enqueue
+from jobs.alarm import LANE_QUEUES, QUEUE_OF, QUEUES, enqueue
 from jobs.queues import JOBS, worker
 from tests.conftest import SETTINGS
 from tests.jobs.fakes import ids, states, with_providers
@@ -38,7 +38,7 @@ def work(runtime) -> None:
     worker(runtime).work(burst=True, logging_level="CRITICAL")
 
 
-def ring_strangely(redis: Redis, data: object, queue: str = "texts", **fields: str | bytes) -> None:
+def ring_strangely(redis: Redis, data: object, queue: str = "notices", **fields: str | bytes) -> None:
     """Write a job as a stranger with access to Redis could."""
     name = str(uuid.uuid4())
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -64,7 +64,7 @@ def hostile(mark) -> list[object]:
         ["relay", {"instance": 1}, [], {}],
         ["relay", None, [], {"runtime": "another"}],
         ["relay", None, ["one", "too", "many"], {}],
-        ["deliver", None, [["not a name"]], {}],
+        ["deliver", None, ["twilio", 1, ["not a name"]], {}],
         ["deliver", None, [None], {}],
         ["__class__", None, [], {}],
         [["relay"], None, [], {}],
@@ -81,11 +81,11 @@ def test_a_strangers_jobs_do_nothing_and_the_work_goes_on(runtime, households, t
     jobs = hostile(tmp_path / MARK)
     for job in jobs:
         ring_strangely(runtime.redis, job)
-    enqueue(runtime.redis, "deliver", ids(runtime))
+    enqueue(runtime.redis, "deliver", "twilio", DECISION, ids(runtime))
     work(runtime)
     assert not (tmp_path / MARK).exists()
     assert states(runtime) == ["sent"]
-    queue = Queue("texts", connection=runtime.redis, serializer=JSONSerializer)
+    queue = Queue("notices", connection=runtime.redis, serializer=JSONSerializer)
     assert FailedJobRegistry(queue=queue, serializer=JSONSerializer).count == len(jobs)
 
 
@@ -93,7 +93,7 @@ def test_a_strangers_callbacks_are_not_called(runtime, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "stranger.py").write_text(
         f"import pathlib\ndef call(*_):\n    pathlib.Path({str(tmp_path / MARK)!r}).touch()\n")
-    for job in (["relay", None, [], {}], ["deliver", None, [["not a name"]], {}]):
+    for job in (["relay", None, [], {}], ["deliver", None, ["twilio", 1, ["not a name"]], {}]):
         for outcome in ("success", "failure", "stopped"):
             ring_strangely(runtime.redis, job, **{f"{outcome}_callback_name": "stranger.call"})
     work(runtime)
@@ -105,7 +105,7 @@ def test_a_strangers_webhooks_are_not_called(runtime, households, tmp_path):
     ring_strangely(runtime.redis, ["relay", None, [], {}], webhooks=hook)
     runtime, *_ = with_providers(runtime)
     households(runtime)
-    enqueue(runtime.redis, "deliver", ids(runtime))
+    enqueue(runtime.redis, "deliver", "twilio", DECISION, ids(runtime))
     work(runtime)
     assert states(runtime) == ["sent"]
 
@@ -158,7 +158,7 @@ def test_redis_holds_no_number_no_text_and_no_index(runtime, households, tmp_pat
     households(runtime, 6)
     enqueue(runtime.redis, "relay", once=True)
     enqueue(runtime.redis, "sweep", once=True)
-    enqueue(runtime.redis, "deliver", ids(runtime))
+    enqueue(runtime.redis, "deliver", "twilio", DECISION, ids(runtime))
     waiting = everything(runtime.redis)
     work(runtime)
     for text in ("", "1", "1*1", "1*1*123456"):
@@ -197,5 +197,5 @@ def test_no_job_waits_in_redis_for_ever(runtime):
 
 
 def test_every_queue_that_is_rung_in_is_watched():
-    assert set(QUEUE_OF.values()) == set(QUEUES)
+    assert {*QUEUE_OF.values(), *LANE_QUEUES} == set(QUEUES)
     assert set(QUEUE_OF) == set(JOBS)

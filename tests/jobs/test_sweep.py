@@ -10,9 +10,9 @@ from channels.base import Accepted, Receipt, Unknown
 from gateway import outbox
 from gateway.outbox import Message
 from gateway.registry.score import Notification
-from jobs.deliver import deliver
+from jobs.receipts import settle_receipts
 from jobs.sweep import QUESTIONS, sweep
-from tests.jobs.fakes import ids, states, with_providers
+from tests.jobs.fakes import dispatch, ids, states, with_providers
 
 TIMED_OUT = {"twilio": Unknown("read_timeout"), "africastalking": Unknown("read_timeout")}
 
@@ -22,7 +22,7 @@ def unsure(runtime, households, number: int = 1):
     runtime, twilio, africastalking = with_providers(runtime, **TIMED_OUT)
     africastalking.listed = Unknown("no_query")
     households(runtime, number)
-    deliver(runtime, ids(runtime))
+    dispatch(runtime)
     assert states(runtime) == ["unknown"] * number
     return runtime, twilio, africastalking
 
@@ -31,7 +31,7 @@ def test_a_killed_workers_texts_are_asked_for_and_found(runtime, households, clo
     runtime, twilio, _ = with_providers(runtime)
     households(runtime)
     with runtime.database.write() as session:
-        outbox.claim(session, runtime.vault, map(UUID, ids(runtime)), lambda avoid: "twilio", clock(),
+        outbox.claim(session, runtime.vault, list(map(UUID, ids(runtime))), "twilio", clock(),
                      timedelta(seconds=60))
     twilio.listed = Accepted("SM1")
     clock.forward(seconds=61)
@@ -57,7 +57,7 @@ def test_a_text_that_nobody_can_answer_for_becomes_a_letter_and_is_not_sent_agai
     for _ in range(20):
         clock.forward(seconds=60)
         sweep(runtime)
-        deliver(runtime, ids(runtime))
+        dispatch(runtime)
     assert (states(runtime), states(runtime, "letter")) == (["failed"] * 6, ["created"] * 6)
     assert len(twilio.sent + africastalking.sent) == 6
 
@@ -88,7 +88,7 @@ def test_a_receipt_to_the_number_of_an_unknown_send_proves_it(runtime, household
     with runtime.database.write() as session:
         outbox.receive(session, runtime.vault, Receipt(provider.name, "a name", "Success", "delivered",
                                                        provider.sent[0].msisdn), clock())
-    sweep(runtime)
+    settle_receipts(runtime)
     assert Counter(states(runtime)) == {"unknown": 3, "delivered": 1}
     with runtime.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Notification)) == 1
