@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
@@ -22,6 +23,9 @@ from channels.http import CONNECT_S, DEADLINE_S, LONGEST_ANSWER, Answer
 WINDOW = 256
 # Shorter than any server's own patience: a connection that the other side is just closing loses a text's answer.
 KEPT_S = 15.0
+
+# A form written by aiohttp itself costs a third of the whole send.
+WRITTEN = {"Content-Type": "application/x-www-form-urlencoded"}
 
 # Its warnings quote addresses, and a text's token stands in some.
 logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
@@ -46,7 +50,8 @@ class Line:
         fault: SendError
         # Raised after the handlers, so that the originals (address, number, text) are not chained to it.
         try:
-            async with self._opened().post(URL(url, encoded=True), data=form, headers=headers,
+            written = urlencode(form).encode()
+            async with self._opened().post(URL(url, encoded=True), data=written, headers={**headers, **WRITTEN},
                                            allow_redirects=False) as response:
                 body = await response.content.read(LONGEST_ANSWER)
                 while not response.content.at_eof() and len(body) < LONGEST_ANSWER:

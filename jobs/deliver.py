@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 128
 # A job takes nothing new in hand after so long, so that no other waits for it: the relay wakes what is left.
 SLICE_S = 20.0
+# What ends within this time is settled together: a statement for each few would cost more than the sends.
+GATHERED_S = 0.03
 
 Result = Accepted | SendError
 
@@ -115,7 +117,8 @@ class _Flight:
         self._in_air += len(claims)
 
     async def _send(self, group: Sequence[Claim]) -> None:
-        self._ended += zip(group, await self._results(group), strict=True)
+        results = await self._results(group)
+        self._ended.extend(zip(group, results, strict=True))
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle())
 
@@ -136,6 +139,7 @@ class _Flight:
     async def _settle(self) -> None:
         """One after the other, each all that has ended by then."""
         while self._ended:
+            await asyncio.sleep(GATHERED_S)
             ended, self._ended = self._ended, []
             await asyncio.to_thread(settle, self._runtime, ended)
             self._in_air -= len(ended)

@@ -58,10 +58,11 @@ def figures() -> Iterator[Figure]:
         with house() as runtime:
             yield registry.imports(runtime, file)
         yield from registry.scores(file)
-        for provider in sends.TARGETS:
-            with house(SMS_PROVIDERS=f"{provider}:1") as runtime:
-                yield from sends.sends(runtime, stub, provider)
         environment = {**SETTINGS, **urls, "DATABASE_URL": database, "REDIS_URL": redis, "VAR_DIR": folder}
+        for provider in ("twilio", "africastalking"):
+            alone = {"SMS_PROVIDERS": f"{provider}:1"}
+            with house(**alone) as runtime:
+                yield from sends.sends(runtime, {**environment, **alone}, stub, provider)
         with house() as runtime:
             yield from ussd.turns(runtime, environment)
 
