@@ -128,6 +128,7 @@ def _run(var: Path) -> Iterator[House]:
                       "warning", "gateway.app:serve")
         for number in range(1, WORKERS + 1):
             running.start(f"worker{number}", python, "-m", "jobs.worker")
+        running.start("urgent", python, "-m", "jobs.worker", "urgent")
         running.start("clock", python, "-m", "jobs.clock")
         _until_ready(running.gateway_url + "/health/live")
         _until_listening(ports["operator"])

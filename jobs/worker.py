@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
+from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -12,18 +14,23 @@ from rq.exceptions import StopRequested
 from gateway import logs
 from gateway.runtime import Runtime
 from gateway.settings import Settings
+from jobs.alarm import QUEUES, URGENT
 from jobs.queues import worker
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """`python -m jobs.worker`. A lost Redis is waited for, not died of."""
+    """`python -m jobs.worker`, or `python -m jobs.worker urgent` for one that only answers who waits.
+
+    A lost Redis is waited for, not died of.
+    """
+    names = URGENT if sys.argv[1:] == ["urgent"] else QUEUES
     logs.set_up()
     runtime = Runtime.open(Settings.load())
     settle_down(runtime)
     try:
-        while not _worked_until_stopped(runtime):
+        while not _worked_until_stopped(runtime, names):
             pass
     except StopRequested:
         return
@@ -38,8 +45,8 @@ def settle_down(runtime: Runtime) -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _worked_until_stopped(runtime: Runtime) -> bool:
-    working = worker(runtime)
+def _worked_until_stopped(runtime: Runtime, names: Sequence[str]) -> bool:
+    working = worker(runtime, names)
     try:
         working.work(logging_level="WARNING")
     except RedisError as error:

@@ -48,8 +48,8 @@ def text(runtime, state, *, to=PHONE, home=None):
         outbox.post(session, runtime.vault, [Draft(home.id, "sms_help", name, "sms", "fr-MA", outbox.new_reference(),
                                                    to, "le texte")], now)
         posted = session.scalars(sa.select(Message.id).where(Message.subject == name)).all()
-        held, = outbox.claim(session, runtime.vault, posted, lambda _: "twilio", now, LEASE)
-        outbox.settle(session, held, Rejected("21211") if state == "rejected" else Accepted(name), now)
+        held, = outbox.claim(session, runtime.vault, posted, "twilio", now, LEASE)
+        outbox.settle(session, [(held, Rejected("21211") if state == "rejected" else Accepted(name))], now)
     if state in ("failed", "delivered"):
         receipt(runtime, name, state, to)
     return name
@@ -58,6 +58,7 @@ def text(runtime, state, *, to=PHONE, home=None):
 def receipt(runtime, name, state, to=PHONE):
     with runtime.database.write() as session:
         outbox.receive(session, runtime.vault, Receipt("twilio", name, state, state, to, None), runtime.clock())
+        outbox.settle_receipts(session, runtime.clock())
 
 
 def texts(runtime, clock, states, days, **more):

@@ -238,7 +238,7 @@ def test_who_received_a_text_and_used_the_pin_counts_once(session):
         put(session, Contact, household_id=home)
     for home, state, at in ((homes[0], "delivered", 3), (homes[0], "delivered", 4), (homes[1], "failed", 3),
                             (homes[2], "delivered", 31), (homes[4], "delivered", 3), (None, "delivered", 3)):
-        put(session, Message, household_id=home, medium="sms", state=state, changed_at=nov(at), once=str(new_id()))
+        put(session, Message, household_id=home, medium="sms", state=state, changed_at=nov(at))
     put(session, Message, household_id=homes[3], medium="letter", state="delivered", changed_at=nov(3))
     put(session, Review, household_id=homes[0], channel="ussd", asked_at=nov(3))
     put(session, DataUpdate, household_id=homes[1], channel="ussd", asked_at=nov(3))
@@ -421,7 +421,7 @@ def a_busy_month(session, rng) -> list[int]:
         day = rng.randint(1, 15)
         registered(session, day, told=rng.choice([None, day + rng.randint(1, 20)]), home=home)
         put(session, Contact, household_id=home)
-        put(session, Message, household_id=home, medium=rng.choice(["sms", "letter"]), once=str(new_id()),
+        put(session, Message, household_id=home, medium=rng.choice(["sms", "letter"]),
             state=rng.choice(["delivered", "failed", "sent"]), changed_at=nov(day), created_at=nov(day))
         put(session, Finding, household_id=home, partner="population_register", item="members.birth_date",
             outcome=rng.choice(["confirmed", "corrected"]), received_at=nov(day), value=None)

@@ -163,6 +163,7 @@ class Angry:
     """A provider that fails with all it was given in its mouth."""
 
     name: str = "twilio"
+    together: int = 1
 
     def _fail(self, *given: object, **facts: object):
         raise RuntimeError(f"cannot: {given} {facts} {[vars(one) for one in given if hasattr(one, '__dict__')]}")
@@ -223,7 +224,7 @@ def load(runtime, tmp_path, person):
 def send_in_vain(runtime, broken):
     """By a neighbour that fails and by providers who are not there; then asked about, and given up."""
     ids = [str(message.id) for message in rows(runtime, Message) if message.medium == "sms"]
-    assert deliver(broken, ids) > 0
+    assert deliver(broken, "twilio", outbox.DECISION, ids) > 0
     later = runtime.clock() + timedelta(minutes=5)
     sweep(broken.at(lambda: later))
     sweep(runtime.at(lambda: later))
@@ -231,7 +232,7 @@ def send_in_vain(runtime, broken):
         for message_id in ids:
             message = session.get(Message, UUID(message_id))
             message.state, message.not_before = "created", runtime.clock()
-    deliver(runtime, ids)
+    deliver(runtime, "twilio", outbox.DECISION, ids)
     with runtime.database.write() as session:
         outbox.expire(session, later)
 

@@ -27,10 +27,11 @@ from hypothesis.stateful import (
 
 from channels.base import Accepted, Misconfigured, Outbound, Receipt, Rejected, Throttled, Unavailable, Unknown
 from gateway import outbox
-from gateway.outbox import FINAL, Attempt, Claim, Draft, Message, ReceiptRecord
+from gateway.outbox import FINAL, Attempt, Claim, Draft, Message, Promise, ReceiptRecord
 from gateway.registry.events import IndexAssigned
 from gateway.registry.score import Notification
 from gateway.runtime import Runtime
+from jobs.receipts import settle_receipts
 from jobs.sweep import sweep
 from tests.conftest import NOON, Clock, _named, a_row, open_house, register
 
@@ -57,6 +58,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("time_passes"), st.sampled_from(SECONDS)),
     st.tuples(st.just("sweep")),
     st.tuples(st.just("sweep")),
+    st.tuples(st.just("receipts_settled")),
     st.tuples(st.just("tell_again")),
     st.tuples(st.just("print_letters"), st.booleans()),
     st.tuples(st.just("post_letters"), st.integers(0, 9)),
@@ -123,9 +125,11 @@ class Story(RuleBasedStateMachine):
         with self.runtime.database.write() as session:
             for table in (Notification, ReceiptRecord, Attempt):
                 session.execute(sa.delete(table))
+            session.execute(sa.delete(Promise).where(Promise.message_id.in_(
+                sa.select(Message.id).where(Message.medium == "letter"))))
             session.execute(sa.delete(Message).where(Message.medium == "letter"))
             session.execute(sa.update(Message).values(
-                state="created", fence=0, avoid=[], not_before=NOON, alarm_until=None, lease_until=None,
+                state="created", fence=0, resends=0, avoid=[], not_before=NOON, alarm_until=None, lease_until=None,
                 created_at=NOON, changed_at=NOON))
         for worker, part in (("A", slice(3)), ("B", slice(3, 5))):
             self._claim(worker, part, routes[part])
@@ -142,11 +146,11 @@ class Story(RuleBasedStateMachine):
         self._claim(worker, slice(5), [provider] * 5)
 
     def _claim(self, worker: str, part: slice, routes: list[str]) -> None:
-        routes = iter(routes)
         with self.runtime.database.write() as session:
             ids = session.scalars(sa.select(Message.id).where(Message.medium == "sms").order_by(Message.id)).all()
-            self.hands[worker] += outbox.claim(session, self.runtime.vault, ids[part], lambda avoid: next(routes),
-                                               self.clock(), LEASE)
+            for message_id, route in zip(ids[part], routes, strict=False):
+                self.hands[worker] += outbox.claim(session, self.runtime.vault, [message_id], route, self.clock(),
+                                                   LEASE)
 
     def send(self, worker: str, answer: str, settled: bool) -> None:
         """What `jobs.deliver` does: nothing is sent after the lease."""
@@ -169,8 +173,8 @@ class Story(RuleBasedStateMachine):
             return
         held, result = self.answers[worker].pop(0)
         with self.runtime.database.write() as session:
-            told = outbox.settle(session, held, result, self.clock())
-            self.runtime.teller.heard(session, told, self.clock())
+            for told in outbox.settle(session, [(held, result)], self.clock()):
+                self.runtime.teller.heard(session, told, self.clock())
 
     def kill(self, worker: str) -> None:
         self.hands[worker], self.answers[worker] = [], []
@@ -189,9 +193,12 @@ class Story(RuleBasedStateMachine):
             outcome = "failed" if text.msisdn in self.dead else "delivered"
         token = text.token if text.provider == "twilio" else None
         with self.runtime.database.write() as session:
-            told = outbox.receive(session, self.runtime.vault, Receipt(
+            outbox.receive(session, self.runtime.vault, Receipt(
                 text.provider, text.provider_id, str(outcome), outcome, msisdn, token), self.clock())
-            self.runtime.teller.heard(session, told, self.clock())
+        self.receipts_settled()
+
+    def receipts_settled(self) -> None:
+        settle_receipts(self.runtime)
 
     def time_passes(self, seconds: int) -> None:
         self.clock.forward(seconds=seconds)
@@ -275,6 +282,7 @@ class Story(RuleBasedStateMachine):
                 self._receipt(text, "final", text.msisdn)
             self.nobody_is_sent_twice_and_what_was_delivered_stays_so_and_is_proved_once()
             self.time_passes(3700)
+            self.receipts_settled()
             self.sweep()
             self.print_letters(False)
             self._post(self.runs[-1])

@@ -119,8 +119,8 @@ class House:
     def texts_are_taken(self) -> None:
         """A worker takes what is due; what becomes of it comes later."""
         with self._writing() as session:
-            due = outbox.due(session, "sms", self.now, 100)
-            self.hand += outbox.claim(session, self.vault, due, lambda _: "twilio", self.now, LEASE)
+            due = [one.id for one in outbox.due(session, self.now, 100)]
+            self.hand += outbox.claim(session, self.vault, due, "twilio", self.now, LEASE)
 
     def texts_are_sent(self, how: str) -> None:
         """The provider takes them all, or none."""
@@ -130,14 +130,16 @@ class House:
             named = f"{claim.id}.{claim.fence}"
             answer = REFUSALS.get(how) or Accepted(named)
             self._heard(lambda session, claim=claim, answer=answer: [
-                outbox.settle(session, claim, answer, self.now)])
+                *outbox.settle(session, [(claim, answer)], self.now)])
             if how == "accepted":
                 self.texts.append((claim, named))
 
     def receipts_come(self, outcome: str, which: slice) -> None:
         for claim, named in self.texts[which]:
             receipt = Receipt("twilio", named, outcome, outcome, claim.msisdn, claim.token)
-            self._heard(lambda session, receipt=receipt: [outbox.receive(session, self.vault, receipt, self.now)])
+            with self._writing() as session:
+                outbox.receive(session, self.vault, receipt, self.now)
+            self._heard(lambda session: outbox.settle_receipts(session, self.now))
 
     def silent_texts_end(self) -> None:
         self._heard(lambda session: outbox.give_up(session, self.now - LEASE, self.now))
