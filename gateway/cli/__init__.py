@@ -21,6 +21,7 @@ from gateway.cli import (
     complaints,
     dialogues,
     figures,
+    months,
     phones,
     programmes,
     recordings,
@@ -34,6 +35,7 @@ from gateway.cli.opening import MANY, by, opened, settings
 from gateway.importing import import_extract
 from gateway.migrations import upgrade
 from gateway.outbox import TRANSITIONS, Message
+from gateway.outbox import months as parted
 from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTerm, compute
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
@@ -220,6 +222,8 @@ def release() -> None:
     """Bring the database to this version's tables (Alembic). Run before the new processes start."""
     with opened(prepare=False) as runtime:
         upgrade(runtime.settings.database_url)
+        with runtime.database.write() as session:
+            parted.prepare(session.connection(), runtime.clock().date())
     click.echo("database: up to date")
 
 
@@ -240,6 +244,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, recordings):
+             phones, recordings, months):
     for command in room.commands:
         main.add_command(command)

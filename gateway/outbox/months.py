@@ -7,32 +7,107 @@ table, and this room has nothing to do there.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from gateway.db import Database
+
 SCHEMA = "months"
 # Each with the name that it is parted by: an attempt lies beside its message.
-TABLES = ("message", "attempt", "receipt")
-# A part must be there before the first row of its month; what none is there for goes into the table's last part.
-AHEAD = 3
-OTHER = "other"
+TABLES = {"message": "id", "attempt": "message_id", "receipt": "id"}
+# A part must be there before the first row of its month. There is none for "all others": PostgreSQL takes a part off
+# without a lock only where there is not.
+AHEAD = 12
+
+
+class NotArchivable(Exception):
+    """A month that cannot be taken off yet. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A month of a table, and about how many rows it has."""
+
+    table: str
+    first: date
+    rows: int
 
 
 def prepare(connection: sa.Connection, today: date, ahead: int = AHEAD) -> None:
-    """Make the parts of this month and of the next, where they are not there yet."""
+    """Make the parts of this month and of so many more, where they are not there yet."""
     if connection.dialect.name != "postgresql":
         return
     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     for table in TABLES:
-        connection.execute(sa.text(
-            f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table}_{OTHER} PARTITION OF {table} DEFAULT"))
         for first, after in _months(today, ahead + 1):
             connection.execute(sa.text(
                 f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table}_{first:%Y_%m} PARTITION OF {table} "
                 f"FOR VALUES FROM ('{first_name(first)}') TO ('{first_name(after)}')"))
+
+
+def parts(connection: sa.Connection) -> list[Part]:
+    """Every part with its rows as the database last estimated them, the oldest first."""
+    if connection.dialect.name != "postgresql":
+        return []
+    found = connection.execute(sa.text(
+        "SELECT parent.relname, child.relname, greatest(child.reltuples, 0)::bigint FROM pg_inherits "
+        "JOIN pg_class parent ON parent.oid = inhparent JOIN pg_class child ON child.oid = inhrelid "
+        "JOIN pg_namespace ON pg_namespace.oid = child.relnamespace WHERE nspname = :schema "
+        "AND child.relkind = 'r' AND NOT inhdetachpending"), {"schema": SCHEMA})
+    return sorted((Part(table, date.fromisoformat(f"{name[-7:]}-01".replace("_", "-")), rows)
+                   for table, name, rows in found), key=lambda part: (part.first, part.table))
+
+
+def archive(database: Database, month: date, folder: Path) -> list[Path]:
+    """Write a month of all tables to files, as it is sealed, and take it off. Returns the files.
+
+    Each file is checked against the number of rows before its part is detached, concurrently, so that whoever sends
+    meanwhile waits for nothing. Raises `NotArchivable` for a month that is not over, or in which a message is still on
+    its way.
+    """
+    if database.engine.dialect.name != "postgresql":
+        raise NotArchivable("only PostgreSQL keeps its messages by month")
+    if month.replace(day=1) >= datetime.now(UTC).date().replace(day=1):
+        raise NotArchivable(f"{month:%Y-%m} is not over")
+    with database.engine.connect() as connection:
+        here = {part.table for part in parts(connection) if part.first == month.replace(day=1)}
+        open_ = connection.scalar(sa.text(
+            f"SELECT count(*) FROM {SCHEMA}.message_{month:%Y_%m} WHERE state IN "  # noqa: S608
+            "('held', 'created', 'sending', 'unknown', 'sent')")) if "message" in here else 0
+    if not here:
+        raise NotArchivable(f"there is no part for {month:%Y-%m}; mouachir months shows those that there are")
+    if open_:
+        raise NotArchivable(f"{open_} messages of {month:%Y-%m} are still on their way")
+    return [_take_off(database, table, f"{table}_{month:%Y_%m}", folder) for table in TABLES if table in here]
+
+
+def _take_off(database: Database, table: str, part: str, folder: Path) -> Path:
+    file = folder / f"{part}.csv.gz"
+    raw = database.engine.raw_connection()
+    try:
+        driver = raw.driver_connection
+        driver.autocommit = True  # type: ignore[union-attr]
+        with driver.cursor() as cursor:  # type: ignore[union-attr]
+            with gzip.open(file, "wb") as out, cursor.copy(
+                    f"COPY {SCHEMA}.{part} TO STDOUT (FORMAT CSV, HEADER)") as rows:
+                for block in rows:
+                    out.write(block)
+            copied = cursor.rowcount
+            cursor.execute(f"SELECT count(*) FROM {SCHEMA}.{part}")  # noqa: S608
+            if cursor.fetchone() != (copied,):
+                raise NotArchivable(f"{part} changed while it was written; run it again")
+            cursor.execute(f"ALTER TABLE {table} DETACH PARTITION {SCHEMA}.{part} CONCURRENTLY")
+            cursor.execute(f"DROP TABLE {SCHEMA}.{part}")
+    finally:
+        driver.autocommit = False  # type: ignore[union-attr]
+        raw.close()
+    return file
 
 
 def first_name(day: date) -> UUID:

@@ -26,7 +26,10 @@ def upgrade() -> None:
         op.rename_table(table, f"{table}_of_old")
     _free_the_names()
     _create()
-    months.prepare(op.get_bind(), datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    oldest = op.get_bind().scalar(sa.text("SELECT min(created_at) FROM message_of_old")) if _is_postgresql() else None
+    since = (today if oldest is None else oldest.date()).replace(day=1)
+    months.prepare(op.get_bind(), since, months.AHEAD + (today.year - since.year) * 12 + today.month - since.month)
     _take_over()
     for table in reversed(OF_OLD):
         op.drop_table(f"{table}_of_old")
@@ -36,13 +39,17 @@ def downgrade() -> None:
     raise NotImplementedError("the parts of a month are not put together again: restore the backup from before")
 
 
+def _is_postgresql() -> bool:
+    return op.get_context().dialect.name == "postgresql"
+
+
 def _free_the_names() -> None:
     """An index and, on PostgreSQL, a key keeps its name when its table gets another."""
     for index in ("ix_receipt_unmatched", "ix_receipt_message_id", "ix_attempt_provider", "ix_message_to_blind",
                   "ix_message_run", "ix_message_reference", "ix_message_open", "ix_message_household_id",
                   "ix_message_due"):
         op.drop_index(index)
-    if op.get_context().dialect.name == "postgresql":
+    if _is_postgresql():
         for table in OF_OLD:
             op.execute(f"ALTER TABLE {table}_of_old RENAME CONSTRAINT pk_{table} TO pk_{table}_of_old")
         op.execute("ALTER TABLE message_of_old RENAME CONSTRAINT fk_message_household_id TO fk_message_of_old")
@@ -135,7 +142,7 @@ def _take_over() -> None:
     """What was promised stays promised. A receipt that is still to come names its message by the provider's name."""
     same = ("id, household_id, notice, subject, medium, locale, reference, to_blind, to_sealed, body_sealed, policy, "
             "state, fence, avoid, not_before, alarm_until, lease_until, created_at, changed_at, run")
-    month = ("created_at + interval '30 days'" if op.get_context().dialect.name == "postgresql"
+    month = ("created_at + interval '30 days'" if _is_postgresql()
              else "datetime(created_at, '+30 days') || '.000000'")
     op.execute(f"INSERT INTO message ({same}, lane, network, parts, resends, tell_by) "  # noqa: S608
                f"SELECT {same}, CASE WHEN household_id IS NULL THEN 0 ELSE 2 END, '', 1, 0, {month} "
@@ -143,7 +150,7 @@ def _take_over() -> None:
     op.execute("INSERT INTO attempt (message_id, fence, provider, provider_id, outcome, code, started_at, ended_at) "
                "SELECT message_id, fence, provider, provider_id, outcome, code, started_at, ended_at "
                "FROM attempt_of_old")
-    empty = "''::bytea" if op.get_context().dialect.name == "postgresql" else "x''"
+    empty = "''::bytea" if _is_postgresql() else "x''"
     op.execute("INSERT INTO receipt (id, provider, provider_id, status, outcome, error, permanent, to_blinds, "  # noqa: S608
                f"message_id, received_at) SELECT id, provider, provider_id, status, outcome, error, false, "
                f"coalesce(to_blind, {empty}), message_id, received_at FROM receipt_of_old")

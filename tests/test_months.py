@@ -1,0 +1,95 @@
+"""Messages lie in a part for each month: a row is found in its own, and an old month is taken off with nothing lost."""
+
+import csv
+import gzip
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from gateway import outbox
+from gateway.outbox import Attempt, Draft, Message, months
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+LAST_YEAR = date(2025, 3, 1)
+
+
+def a_text(runtime, subject: str) -> UUID:
+    with runtime.database.write() as session:
+        outbox.post(session, runtime.vault, [Draft(None, "sms_help", subject, "sms", "fr-MA", "100000000",
+                                                   "+212612345678", "le texte")], runtime.clock())
+        return session.scalars(sa.select(Message.id).where(Message.subject == subject)).one()
+
+
+def an_old_text(runtime, subject: str, state: str) -> UUID:
+    """As if it had been posted in the old month."""
+    old = UUID(int=months.first_name(LAST_YEAR + timedelta(days=9)).int + a_text(runtime, subject).int % (1 << 60))
+    with runtime.database.write() as session:
+        months.prepare(session.connection(), LAST_YEAR, 0)
+        session.execute(sa.update(Message).where(Message.subject == subject).values(id=old, state=state))
+        session.execute(sa.insert(Attempt).values(message_id=old, fence=1, provider="twilio",
+                                                  started_at=datetime(2025, 3, 10, tzinfo=UTC)))
+    return old
+
+
+def count(runtime, model) -> int:
+    with runtime.database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(model))
+
+
+def test_there_is_a_part_for_this_month_and_the_next_year(runtime):
+    with runtime.database.engine.connect() as connection:
+        firsts = {part.first for part in months.parts(connection) if part.table == "message"}
+    this = datetime.now(UTC).date().replace(day=1)
+    assert min(firsts) == this
+    assert len(firsts) == 1 + months.AHEAD
+
+
+def test_a_row_is_looked_for_in_its_month_alone(runtime):
+    message = a_text(runtime, "now")
+    with runtime.database.read() as session:
+        plan = "\n".join(session.scalars(sa.text(f"EXPLAIN SELECT * FROM message WHERE id = '{message}'")))
+    assert plan.count("message_20") in (1, 2)
+    assert "Append" not in plan
+
+
+def test_to_prepare_twice_changes_nothing(runtime):
+    for _ in range(2):
+        with runtime.database.write() as session:
+            months.prepare(session.connection(), datetime.now(UTC).date())
+
+
+def test_an_old_month_is_written_to_files_and_taken_off_and_the_rest_stays(runtime, tmp_path):
+    old, new = an_old_text(runtime, "old", "delivered"), a_text(runtime, "new")
+    files = months.archive(runtime.database, LAST_YEAR, tmp_path)
+    assert [file.name for file in files] == [
+        "message_2025_03.csv.gz", "attempt_2025_03.csv.gz", "receipt_2025_03.csv.gz"]
+    with gzip.open(files[0], "rt") as rows:
+        (kept,) = csv.DictReader(rows)
+    assert (kept["id"], kept["state"]) == (str(old), "delivered")
+    assert (count(runtime, Message), count(runtime, Attempt)) == (1, 0)
+    with runtime.database.read() as session:
+        assert session.get(Message, new) is not None
+
+
+def test_what_was_told_in_an_archived_month_is_not_told_again(runtime, tmp_path):
+    an_old_text(runtime, "old", "delivered")
+    months.archive(runtime.database, LAST_YEAR, tmp_path)
+    with runtime.database.write() as session:
+        again = Draft(None, "sms_help", "old", "sms", "fr-MA", "100000000", "+212612345678", "le texte")
+        assert outbox.post(session, runtime.vault, [again], runtime.clock()) == 0
+
+
+@pytest.mark.parametrize("state", ["held", "created", "sending", "unknown", "sent"])
+def test_a_month_in_which_a_message_is_on_its_way_stays(runtime, tmp_path, state):
+    an_old_text(runtime, "old", state)
+    with pytest.raises(months.NotArchivable, match="still on their way"):
+        months.archive(runtime.database, LAST_YEAR, tmp_path)
+    assert count(runtime, Message) == 1
+
+
+@pytest.mark.parametrize(("month", "why"), [(date(2025, 3, 1), "no part"), (date(2200, 1, 1), "not over")])
+def test_a_month_that_is_not_there_or_not_over_is_refused(runtime, tmp_path, month, why):
+    with pytest.raises(months.NotArchivable, match=why):
+        months.archive(runtime.database, month, tmp_path)
