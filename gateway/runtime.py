@@ -35,6 +35,7 @@ from gateway.registry.programme import Programme
 from gateway.registry.scoring import Scorer
 from gateway.settings import Settings, SettingsError
 from gateway.tellings import Reader
+from gateway.timekeeper import Timekeeper
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
 
@@ -63,9 +64,10 @@ class Runtime:
 
         Raises `SettingsError` for a formula that there is not, that is wrong, or that is not law yet.
         """
-        clock = clock or (lambda: datetime.now(UTC))
-        _check_formula(settings.formula, day_of(clock()))
-        return cls(settings, Database(settings.database_url), _redis(settings.redis_url),
+        _check_formula(settings.formula, day_of(clock() if clock else datetime.now(UTC)))
+        database = Database(settings.database_url)
+        clock = clock or Timekeeper(database.engine)
+        return cls(settings, database, _redis(settings.redis_url),
                    Vault(settings.secret_keys), _words(), _channels(settings), _telephones(settings), clock)
 
     def at(self, clock: Callable[[], datetime]) -> Runtime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import click
 import sqlalchemy as sa
@@ -43,7 +42,7 @@ def opened(*, prepare: bool = True, new: bool = False) -> Iterator[Runtime]:
     if prepare and not in_service() and embedded.prepare(embedded.VAR):
         click.echo(f"a new embedded house is made in {embedded.VAR}/ (mouachir up runs it)", err=True)
     try:
-        runtime = Runtime.open(settings(), lambda: datetime.now(UTC))
+        runtime = Runtime.open(settings())
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     try:

@@ -17,20 +17,22 @@ import pytest
 import sqlalchemy as sa
 
 from channels.sandbox import AfricasTalkingLine, Operator, Server, TwilioLine
-from gateway import outbox
 from gateway.app import create_app
-from gateway.outbox import FINAL, Message
+from gateway.outbox import FINAL, Message, sending
 from gateway.registry.score import Notification
 from gateway.runtime import Runtime
 from gateway.settings import Settings
+from jobs.receipts import settle_receipts
 from jobs.relay import relay
 from jobs.sweep import sweep
 from tests.channels.test_sandbox import a_config, serving, until
 from tests.conftest import SETTINGS, a_row, register
+from tests.faults.doomed import STEPS
 from tests.walks.neighbourhood import _free_port
 
 ROOT = Path(__file__).parents[2]
 HOUSEHOLDS = 60
+KILLS = 200
 SETTLED_WITHIN_S = 60
 # A text in the air takes 0.5 s, one that stalls 2 s: a lease outlasts both.
 HASTE = {"LEASE_S": "4", "RECONCILE_AFTER_S": "2", "UNKNOWN_FOR_S": "8", "QUIET_HOURS": "0-0"}
@@ -45,6 +47,7 @@ class Campaign:
     runtime: Runtime
     operator: Operator
     environment: dict[str, str]
+    households: int = HOUSEHOLDS
     worker: subprocess.Popen | None = None
 
     def start_worker(self) -> None:
@@ -85,8 +88,9 @@ class Campaign:
 
 
 @pytest.fixture
-def campaign(database_url, redis_url, tmp_path, monkeypatch) -> Iterator[Campaign]:
-    monkeypatch.setattr(outbox, "ALARM", timedelta(seconds=3))
+def campaign(request, database_url, redis_url, tmp_path, monkeypatch) -> Iterator[Campaign]:
+    households = getattr(request, "param", HOUSEHOLDS)
+    monkeypatch.setattr(sending, "ALARM", timedelta(seconds=3))
     gateway_port = _free_port()
     gateway_url = f"http://127.0.0.1:{gateway_port}"
     config = a_config(
@@ -98,11 +102,10 @@ def campaign(database_url, redis_url, tmp_path, monkeypatch) -> Iterator[Campaig
                 "PUBLIC_URL": gateway_url, "SMS_PROVIDERS": "twilio:50,africastalking:50",
                 "TWILIO_BASE_URL": operator_url, "AFRICASTALKING_BASE_URL": f"{operator_url}/version1"}
         runtime = Runtime.open(Settings.from_env(told), lambda: datetime.now(UTC))
-        running = Campaign(runtime, operator, {**os.environ, **told})
+        running = Campaign(runtime, operator, {**os.environ, **told}, households)
         server = Server(create_app(runtime), port=gateway_port)
         server.start()
-        register(runtime, *(a_row(f"29000000{place:02d}", f"06123456{place:02d}")
-                            for place in range(HOUSEHOLDS)))
+        register(runtime, *(a_row(f"2900000{place:03d}", f"0612345{place:03d}") for place in range(households)))
         try:
             with _waking(runtime):
                 yield running
@@ -121,6 +124,7 @@ def _waking(runtime: Runtime) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.5):
             relay(runtime)
+            settle_receipts(runtime)
             sweep(runtime)
 
     with ThreadPoolExecutor(1) as pool:
@@ -135,7 +139,7 @@ def _waking(runtime: Runtime) -> Iterator[None]:
 def nobody_is_lost_and_nobody_is_told_twice(campaign: Campaign) -> None:
     accepted = Counter((text.msisdn, text.body) for text in campaign.operator.book.texts())
     assert max(accepted.values()) == 1, "a text was accepted twice"
-    assert Counter(campaign.told().values()) == {1: HOUSEHOLDS}
+    assert Counter(campaign.told().values()) == {1: campaign.households}
     with campaign.runtime.database.read() as session:
         proved = Counter(session.scalars(sa.select(Notification.household_id)))
     assert set(proved.values()) == {1}
@@ -164,3 +168,19 @@ def test_redis_is_emptied_while_providers_stall_and_receipts_come_early_twice_an
     campaign.settled()
     nobody_is_lost_and_nobody_is_told_twice(campaign)
     assert campaign.worker.poll() is None, "the worker died with Redis"
+
+
+@pytest.mark.parametrize("campaign", [KILLS], indirect=True)
+def test_two_hundred_workers_are_killed_at_every_step_of_a_send(campaign):
+    campaign.operator.temper("twilio").change({"receipt_delay_s": [0.0, 0.1]})
+    campaign.operator.temper("africastalking").change({"receipt_delay_s": [0.0, 0.1]})
+    with campaign.runtime.database.read() as session:
+        due = session.scalars(sa.select(Message.id).where(Message.medium == "sms")).all()
+    lines = "".join(f"{STEPS[place % len(STEPS)]}\t{('twilio', 'africastalking')[place % 2]}\t{one}\n"
+                    for place, one in enumerate(due))
+    doomed = subprocess.run([sys.executable, "-m", "tests.faults.doomed"], input=lines, cwd=ROOT, text=True,
+                            env=campaign.environment, stdout=subprocess.PIPE, check=True)
+    assert doomed.stdout == "done\n"
+    campaign.start_worker()
+    campaign.settled()
+    nobody_is_lost_and_nobody_is_told_twice(campaign)
