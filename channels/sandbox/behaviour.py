@@ -39,9 +39,9 @@ class Behaviour:
     one of refusals, each with the provider's own code: no route, the person has opted out, the account is empty (to
     Twilio: closed), the key is revoked, the sender is not the account's, and a code that no table has.
 
-    `drip_s` is the wait before each byte of an answer, `receipts_late_s` how long after its end all receipts of a text
-    come. Of the throttled, `odd_retry_after` are told to wait until a date, or in words. Of the accepted, `nameless`
-    are told no name of the provider's, and `charset` in JSON whose type names a charset.
+    `drip_s` is the wait before each byte of an answer, `receipts_late_s` how long after its first step the receipts
+    of a text begin to come. Of the throttled, `odd_retry_after` are told to wait until a date, or in words. Of the
+    accepted, `nameless` are told no name of the provider's, and `charset` in JSON whose type names a charset.
     """
 
     delay_s: float = 0.0

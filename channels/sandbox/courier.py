@@ -53,7 +53,7 @@ class Answer:
 class Courier:
     """Keeps its connections. What is due waits in one queue for a hand that is free.
 
-    `ask`, `fetch`, `post` and `later` are for threads; `deliver` and `due` for what runs on the loop.
+    `ask`, `fetch`, `post` and `later` are for threads; `deliver`, `due` and `at` for what runs on the loop.
     `retry_after_s` are the waits between the attempts at one receipt.
     """
 
@@ -104,7 +104,11 @@ class Courier:
 
     def due(self, wait_s: float, act: Act) -> None:
         """Have something done by a free hand, when it is due."""
-        asyncio.get_running_loop().call_later(wait_s, self._queue.put_nowait, act)
+        self.at(wait_s, partial(self._queue.put_nowait, act))
+
+    def at(self, wait_s: float, act: Callable[[], None]) -> None:
+        """Have something done that waits for nothing, when it is due."""
+        asyncio.get_running_loop().call_later(wait_s, act)
 
     def close(self) -> None:
         """What is not due yet is forgotten."""

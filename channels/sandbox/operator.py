@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -86,14 +86,19 @@ class Operator:
         self.loop.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Travel:
-    """The way of one text. No task waits for its steps, only a timer: there are many texts on their way."""
+    """The way of one text. No task waits for its steps, only a timer: there are many texts on their way.
+
+    Its steps come when they are due, however long the gateway takes to hear of them; of one text it hears in order.
+    """
 
     operator: Operator
     text: Text
     report: Report | None
     journey: Journey
+    untold: list[Step] = field(default_factory=list)
+    telling: bool = False
 
     async def start(self) -> None:
         if self.journey.early:
@@ -101,27 +106,25 @@ class _Travel:
                 self._move(step)
                 await self._tell(step)
         else:
-            self.operator.courier.due(self.journey.waits_s[0], self._begin)
+            self.operator.courier.at(self.journey.waits_s[0], self._begin)
 
-    async def _begin(self) -> None:
-        """One step after the other: two hands would send the receipts in any order."""
-        first, _ = self._steps()
-        self._move(first)
-        if not self.journey.late_s:
-            await self._tell(first)
-        self.operator.courier.due(self.journey.waits_s[1], self._end)
+    def _begin(self) -> None:
+        first, second = self._steps()
+        self._take(first)
+        self.operator.courier.at(self.journey.waits_s[1], lambda: self._take(second))
 
-    async def _end(self) -> None:
-        _, second = self._steps()
-        self._move(second)
-        if self.journey.late_s:
+    def _take(self, step: Step) -> None:
+        self._move(step)
+        self.untold.append(step)
+        if not self.telling:
+            self.telling = True
             self.operator.courier.due(self.journey.late_s, self._tell_all)
-        else:
-            await self._tell(second)
 
     async def _tell_all(self) -> None:
-        for step in self._steps():
-            await self._tell(step)
+        """One hand for one text: two would send its receipts in any order."""
+        while self.untold:
+            await self._tell(self.untold.pop(0))
+        self.telling = False
 
     def _steps(self) -> tuple[Step, Step]:
         final: Step = "failed" if self._failure() else "delivered"

@@ -31,7 +31,7 @@ class Server:
     """Serves between `start` and `stop`. Port 0 takes a free one; see `url`, which is known from the beginning.
 
     aiohttp and not the gateway's own server: here a request that breaks before its first byte drops the connection,
-    as a provider's own failure would; thousands may stall at once; and a text costs a third of what it does by way
+    as a provider's own failure would; thousands may stall at once; and a text costs half of what it does by way
     of Flask. What is no wire goes to the Flask application, each request in a thread. `loop` is the one that the
     wires live on, where there are any.
     """

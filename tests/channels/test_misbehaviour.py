@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -434,6 +435,21 @@ def test_late_receipts_come_in_order_after_the_text_lies_in_the_inbox(running):
     until(lambda: len(running.gateway.heard("/status/told")) == 2)
     assert [form["MessageStatus"] for form in running.gateway.heard("/status/told")] == ["sent", "delivered"]
     assert running.gateway.heard("/status/late") == []
+
+
+def test_a_gateway_that_hears_nothing_keeps_no_text_from_its_telephone(running):
+    released = threading.Event()
+    running.gateway.answer = lambda heard: (str(released.wait(30)), 200)
+    phones = [f"+21261{place:06d}0" for place in range(400)]
+    running.africastalking().send(BODY, phones)
+    until(lambda: running.get("/sandbox/count")["delivered"] == 400)
+    assert running.get("/sandbox/count")["receipts_sent"] == 0
+    running.gateway.answer = lambda heard: ("", 200)
+    released.set()
+    until(lambda: running.get("/sandbox/count")["receipts_sent"] == 800, 30)
+    reports = running.gateway.heard(RECEIPTS)
+    for phone in phones:
+        assert [report["status"] for report in reports if report["phoneNumber"] == phone] == ["Sent", "Success"]
 
 
 # A behaviour that passes
