@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from threading import Event
 
-from channels.sandbox import Config, Operator, Server, create_operator_app
+from channels.sandbox import Config, Operator, create_operator_server
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     operator = Operator(config)
-    server = Server(create_operator_app(operator), config.host, config.port)
+    server = create_operator_server(operator)
     server.start()
     stop.wait()
     server.stop()

@@ -5,11 +5,10 @@ Source: docs.africastalking.com/voice/makecall, .../voice/record.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import NotFound
+from aiohttp import web
 
-from channels.sandbox.africastalking import NAME, authenticate, failure, missing
-from channels.sandbox.desk import attend
+from channels.sandbox.africastalking import NAME, failure, let_in, missing
+from channels.sandbox.desk import attend, in_json
 from channels.sandbox.numbering import kind
 from channels.sandbox.operator import Operator
 from channels.sandbox.recordings import CONTENT_TYPE
@@ -17,39 +16,35 @@ from channels.sandbox.recordings import CONTENT_TYPE
 RING_S = 60
 
 
-def routes(operator: Operator) -> Blueprint:
+def routes(operator: Operator) -> list[web.RouteDef]:
     """Calls of the one application. Whoever knows the address of a recording may hear it, as there."""
-    desk = Blueprint("africastalking_calls", __name__)
 
-    @desk.post("/call")
-    def call() -> Response:
-        stranger = authenticate(operator)
-        if stranger is not None:
-            return stranger
-        for name in ("from", "to"):
-            if not request.form.get(name):
+    async def call(request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        to, service, tag = (str(form.get(name, "")) for name in ("to", "from", "clientRequestId"))
+        for name, value in (("from", service), ("to", to)):
+            if not value:
                 return missing(name)
 
-        def accept() -> Response:
-            entries = [_entry(operator, to.strip()) for to in request.form["to"].split(",")]
-            return jsonify({"entries": entries, "errorMessage": "None"})
+        async def accept() -> web.Response:
+            entries = [_entry(operator, one.strip(), service, tag) for one in to.split(",")]
+            return in_json({"entries": entries, "errorMessage": "None"})
 
-        return attend(operator, NAME, accept, failure)
+        return await attend(operator, NAME, request, accept, failure)
 
-    @desk.get("/recordings/<name>.mp3")
-    def recording(name: str) -> Response:
-        found = operator.recordings.find(name)
+    async def recording(request: web.Request) -> web.Response:
+        found = operator.recordings.find(request.match_info["name"])
         if found is None:
-            raise NotFound
-        return Response(found.sound, content_type=CONTENT_TYPE)
+            raise web.HTTPNotFound
+        return web.Response(body=found.sound, headers={"Content-Type": CONTENT_TYPE})
 
-    return desk
+    return [web.post("/call", let_in(operator, call)), web.get("/recordings/{name}.mp3", recording)]
 
 
-def _entry(operator: Operator, to: str) -> dict[str, str]:
+def _entry(operator: Operator, to: str, service: str, tag: str) -> dict[str, str]:
     if kind(to) == "invalid":
         return {"phoneNumber": to, "status": "InvalidPhoneNumber", "sessionId": "None"}
     wire = operator.africastalking_voice
-    leg = wire.leg_to(to, request.form["from"], request.form.get("clientRequestId", ""))
+    leg = wire.leg_to(to, service, tag)
     operator.courier.later(0, lambda: operator.calls.ring(wire, leg, RING_S))
     return {"phoneNumber": to, "status": "Queued", "sessionId": leg.id}

@@ -1,9 +1,10 @@
-"""The operator as a web application: two wires for the gateway, controls and pages for this machine."""
+"""The operator on the web: the providers' wires for the gateway, controls and pages for this machine."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
+from aiohttp import web
 from flask import Flask, abort, request
 
 from channels.sandbox import (
@@ -16,6 +17,7 @@ from channels.sandbox import (
     twilio_calls,
 )
 from channels.sandbox.operator import Operator
+from channels.sandbox.server import Server
 
 LOOPBACK = ("127.0.0.1", "::1")
 # Two minutes of a caller's voice.
@@ -33,16 +35,28 @@ class OperatorApp(Flask):
 
 
 def create_operator_app(operator: Operator) -> Flask:
-    """Everything of one operator. Controls and pages answer 403 to any other machine."""
+    """Controls and pages of one operator, which answer 403 to any other machine."""
     app = OperatorApp(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_REQUEST
-    local = (control.routes(operator), call_control.routes(operator), pages.routes(operator))
-    for blueprint in local:
+    for blueprint in (control.routes(operator), call_control.routes(operator), pages.routes(operator)):
         blueprint.before_request(_only_from_here)
-    wires = (twilio, twilio_calls, africastalking, africastalking_calls)
-    for blueprint in (*local, *(wire.routes(operator) for wire in wires)):
         app.register_blueprint(blueprint)
     return app
+
+
+def wires(operator: Operator) -> list[web.RouteDef]:
+    """What the gateway asks of one operator."""
+    return [
+        route
+        for wire in (twilio, twilio_calls, africastalking, africastalking_calls)
+        for route in wire.routes(operator)
+    ]
+
+
+def create_operator_server(operator: Operator) -> Server:
+    """All of one operator, where its configuration says."""
+    config = operator.config
+    return Server(create_operator_app(operator), config.host, config.port, wires(operator), operator.loop)
 
 
 def _only_from_here() -> None:

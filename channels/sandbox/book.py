@@ -1,23 +1,25 @@
-"""The book of accepted texts: what each became, and in whose inbox it lies."""
+"""The book of accepted texts: what each became, in whose inbox it lies, and how many there are of each kind."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from threading import Lock
 from typing import Literal
 
 Step = Literal["accepted", "sent", "delivered", "failed"]
+# Why a text failed: nobody has that number, nobody heard it just now, or for a reason of which nobody has heard.
+Failure = Literal["", "nobody", "absent", "unheard_of"]
 FINAL = ("delivered", "failed")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Text:
     """One accepted text. `service` is the messaging service it was sent through, where there was one.
 
-    `receipts_sent` counts the receipts that the gateway answered with success.
+    Only the book changes it. `receipts_sent` counts the receipts that the gateway answered with success.
     """
 
     provider: str
@@ -25,12 +27,34 @@ class Text:
     msisdn: str = field(repr=False)
     sender: str
     body: str = field(repr=False)
+    parts: int
     accepted_at: datetime
     service: str = ""
     reply: bool = False
     status: Step = "accepted"
+    failure: Failure = ""
     delivered_at: datetime | None = None
     receipts_sent: int = 0
+
+
+@dataclass
+class Count:
+    """What one provider did so far.
+
+    `requests` are those to send that were let in, many telephones in one or not, refused or not. `duplicates` are the
+    texts that were accepted after another one of the same body for the same telephone, by whichever provider; what
+    answers a person's text is none, since it was asked for as often.
+    `receipts_unanswered` are those that the gateway was called for and has not taken yet, or never will.
+    """
+
+    requests: int = 0
+    accepted: int = 0
+    delivered: int = 0
+    failed: int = 0
+    parts: int = 0
+    duplicates: int = 0
+    receipts_sent: int = 0
+    receipts_unanswered: int = 0
 
 
 class Book:
@@ -39,30 +63,53 @@ class Book:
     def __init__(self) -> None:
         self._lock = Lock()
         self._texts: dict[str, Text] = {}
-        self._to: defaultdict[str, list[str]] = defaultdict(list)
-        self._inboxes: defaultdict[str, list[str]] = defaultdict(list)
+        self._to: defaultdict[str, list[Text]] = defaultdict(list)
+        self._last: dict[str, Text] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._counts: defaultdict[str, Count] = defaultdict(Count)
+
+    def request(self, provider: str) -> None:
+        """A request to send was let in."""
+        with self._lock:
+            self._counts[provider].requests += 1
 
     def add(self, text: Text) -> None:
+        told = text.msisdn, text.body
         with self._lock:
             self._texts[text.provider_id] = text
-            self._to[text.msisdn].append(text.provider_id)
+            self._to[text.msisdn].append(text)
+            count = self._counts[text.provider]
+            count.accepted += 1
+            count.parts += text.parts
+            if not text.reply:
+                count.duplicates += told in self._told
+                self._told.add(told)
 
-    def move(self, provider_id: str, step: Step, at: datetime) -> Text:
+    def move(self, text: Text, step: Step, at: datetime, failure: Failure = "") -> None:
         """Take a text one step on. A final step stays; what is delivered lies in its inbox from then on."""
         with self._lock:
-            text = self._texts[provider_id]
             if text.status in FINAL:
-                return text
-            text = replace(text, status=step, delivered_at=at if step == "delivered" else None)
-            self._texts[provider_id] = text
+                return
+            text.status = step
             if step == "delivered":
-                self._inboxes[text.msisdn].append(provider_id)
-            return text
+                text.delivered_at = at
+                self._last[text.msisdn] = text
+                self._counts[text.provider].delivered += 1
+            elif step == "failed":
+                text.failure = failure
+                self._counts[text.provider].failed += 1
 
-    def receipt_sent(self, provider_id: str) -> None:
+    def receipt_begun(self, text: Text) -> None:
         with self._lock:
-            text = self._texts[provider_id]
-            self._texts[provider_id] = replace(text, receipts_sent=text.receipts_sent + 1)
+            self._counts[text.provider].receipts_unanswered += 1
+
+    def receipt_sent(self, text: Text) -> None:
+        """A receipt that was begun was taken."""
+        with self._lock:
+            text.receipts_sent += 1
+            count = self._counts[text.provider]
+            count.receipts_sent += 1
+            count.receipts_unanswered -= 1
 
     def find(self, provider_id: str) -> Text | None:
         return self._texts.get(provider_id)
@@ -75,17 +122,19 @@ class Book:
     def texts_to(self, msisdn: str) -> list[Text]:
         """Everything accepted for one telephone, oldest first."""
         with self._lock:
-            return self._named(self._to.get(msisdn, ()))
+            return list(self._to.get(msisdn, ()))
 
     def inbox(self, msisdn: str) -> list[Text]:
         """What one telephone has received, newest first."""
-        with self._lock:
-            return self._named(reversed(self._inboxes.get(msisdn, [])))
+        received = [text for text in self.texts_to(msisdn) if text.delivered_at]
+        return sorted(received, key=attrgetter("delivered_at"))[::-1]
 
     def telephones(self) -> dict[str, Text]:
         """Every telephone that has received a text, with its last one."""
         with self._lock:
-            return {msisdn: self._texts[inbox[-1]] for msisdn, inbox in self._inboxes.items()}
+            return dict(self._last)
 
-    def _named(self, provider_ids: Iterable[str]) -> list[Text]:
-        return [self._texts[provider_id] for provider_id in provider_ids]
+    def counts(self) -> tuple[dict[str, Count], int]:
+        """What each provider did, and how many different telephones received something."""
+        with self._lock:
+            return {name: replace(count) for name, count in self._counts.items()}, len(self._last)

@@ -19,10 +19,11 @@ class TwilioLine:
 
 @dataclass(frozen=True)
 class AfricasTalkingLine:
-    """The one Africa's Talking application."""
+    """The one Africa's Talking application. `senders` are the names it may send from; empty: any."""
 
     username: str
     api_key: str = field(repr=False)
+    senders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,5 +51,6 @@ class Config:
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         twilio = {"senders": (), **told.pop("twilio", {})}
         twilio["senders"] = tuple(twilio["senders"])
-        africastalking = told.pop("africastalking", {})
+        africastalking = {"senders": (), **told.pop("africastalking", {})}
+        africastalking["senders"] = tuple(africastalking["senders"])
         return cls(**told, twilio=TwilioLine(**twilio), africastalking=AfricasTalkingLine(**africastalking))

@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from channels.sandbox import africastalking, twilio
 from channels.sandbox.behaviour import BadBehaviour, Behaviour
-from channels.sandbox.book import Text
+from channels.sandbox.book import Count, Text
 from channels.sandbox.exchange import Display
 from channels.sandbox.numbering import canonical
 from channels.sandbox.operator import PROVIDERS, Operator
@@ -33,6 +33,10 @@ def routes(operator: Operator) -> Blueprint:
     @control.post("/behaviour")
     def behave() -> Response:
         return jsonify(asdict(_behave(operator, asked_for())))
+
+    @control.get("/count")
+    def count() -> Response:
+        return jsonify(_counted(operator))
 
     @control.get("/messages")
     def messages() -> Response:
@@ -83,12 +87,22 @@ def telephone(written: str) -> str:
     return msisdn
 
 
+def _counted(operator: Operator) -> dict[str, object]:
+    """All providers together, and each. A telephone that heard from both is one telephone."""
+    counts, telephones = operator.book.counts()
+    each = {name: asdict(counts.get(name, Count())) for name in PROVIDERS}
+    together = {figure: sum(count[figure] for count in each.values()) for figure in asdict(Count())}
+    return {**together, "telephones": telephones, "providers": each}
+
+
 def _behave(operator: Operator, asked: dict[str, object]) -> Behaviour:
-    changes = {name: value for name, value in asked.items() if name not in ("provider", "reset")}
+    """Change what lasts, or with `for_s` what passes after so many seconds."""
+    changes = {name: value for name, value in asked.items() if name not in ("provider", "reset", "for_s")}
     if asked.get("provider") not in PROVIDERS:
         raise BadRequest("no such provider")
     try:
-        return operator.temper(str(asked["provider"])).change(changes, reset=asked.get("reset") is True)
+        temper = operator.temper(str(asked["provider"]))
+        return temper.change(changes, reset=asked.get("reset") is True, for_s=asked.get("for_s"))
     except BadBehaviour as wrong:
         raise BadRequest(str(wrong)) from wrong
 

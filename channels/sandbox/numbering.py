@@ -19,16 +19,23 @@ Kind = Literal["mobile", "landline", "invalid"]
 
 def kind(msisdn: str) -> Kind:
     """What an E.164 number is; a number written in any other way is invalid, as it is to the providers."""
-    number = _parsed(msisdn, region=None)
-    if number is None or _written(number) != msisdn:
+    try:
+        number = phonenumbers.parse(msisdn)
+    except phonenumbers.NumberParseException:
         return "invalid"
-    return "mobile" if phonenumbers.number_type(number) in MOBILE else "landline"
+    line = phonenumbers.number_type(number)
+    if line == PhoneNumberType.UNKNOWN or _written(number) != msisdn:
+        return "invalid"
+    return "mobile" if line in MOBILE else "landline"
 
 
 def canonical(written: str) -> str | None:
     """E.164 of what a person wrote (`06 12 34 56 78`, `+212 ...`), or None."""
-    number = _parsed(written, region=HOME)
-    return _written(number) if number else None
+    try:
+        number = phonenumbers.parse(written, HOME)
+    except phonenumbers.NumberParseException:
+        return None
+    return _written(number) if phonenumbers.is_valid_number(number) else None
 
 
 def is_dead(msisdn: str) -> bool:
@@ -39,14 +46,6 @@ def is_dead(msisdn: str) -> bool:
 def network_of(msisdn: str) -> str:
     """The network code that Africa's Talking tells beside a number."""
     return NETWORKS[int(msisdn[-1]) % len(NETWORKS)]
-
-
-def _parsed(written: str, region: str | None) -> phonenumbers.PhoneNumber | None:
-    try:
-        number = phonenumbers.parse(written, region)
-    except phonenumbers.NumberParseException:
-        return None
-    return number if phonenumbers.is_valid_number(number) else None
 
 
 def _written(number: phonenumbers.PhoneNumber) -> str:

@@ -6,25 +6,28 @@ twilio.com/docs/usage/webhooks/webhooks-security, twilio.com/docs/api/errors.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from email.utils import format_datetime
+from functools import wraps
+from hashlib import blake2b
 from itertools import dropwhile, islice
+from typing import Any
 from urllib.parse import urldefrag, urlencode, urlsplit
 from xml.etree import ElementTree
 
-from flask import Blueprint, Response, jsonify, request
-from twilio.request_validator import RequestValidator
-from werkzeug.datastructures import MultiDict
+from aiohttp import web
 
-from channels.sandbox.book import Step, Text
+from channels.sandbox.book import FINAL, Failure, Step, Text
 from channels.sandbox.config import TwilioLine
 from channels.sandbox.courier import Call, NoAnswer
-from channels.sandbox.desk import attend
+from channels.sandbox.desk import attend, in_json
 from channels.sandbox.numbering import kind
 from channels.sandbox.operator import Operator, Report
+from channels.sandbox.server import Handler
 from channels.text import parts
 
 NAME = "twilio"
@@ -33,7 +36,8 @@ LONGEST = 1600
 PAGE = 50
 LARGEST_PAGE = 1000
 WEBHOOK_TIMEOUT_S = 15.0
-UNKNOWN_HANDSET = "30005"
+# A part, as Twilio writes what it takes: below zero.
+PRICE_USD = -0.08
 
 # code: HTTP status, message
 ERRORS = {
@@ -51,14 +55,31 @@ ERRORS = {
     21604: (400, "A 'To' phone number is required"),
     21606: (400, "The 'From' phone number is not a valid, SMS-capable sender for your account"),
     21609: (400, "The 'StatusCallback' URL is not a valid URL"),
+    21610: (400, "Attempt to send to unsubscribed recipient"),
     21612: (400, "Message cannot be sent with the current combination of 'To' and/or 'From' parameters"),
     21614: (400, "'To' number is not a valid mobile number"),
     21617: (400, "The concatenated message body exceeds the 1600 character limit"),
+    29999: (400, "Wibble"),
 }
 FAILURES = {429: 20429, 500: 20500}
+# Our behaviour: the code that a text is refused with
+REFUSALS = {
+    "refuse": 21612,
+    "opted_out": 21610,
+    "balance": 20003,
+    "revoked": 20003,
+    "wrong_sender": 21606,
+    "unknown_refusal": 29999,
+}
 BAD_TO = {"mobile": None, "invalid": 21211, "landline": 21614}
 # Our step: MessageStatus
 STATUS = {"accepted": "queued", "sent": "sent", "delivered": "delivered", "failed": "undelivered"}
+# Our failure: ErrorCode and its message
+FAILED: dict[Failure, tuple[int, str]] = {
+    "nobody": (30005, "Unknown destination handset"),
+    "absent": (30003, "Unreachable destination handset"),
+    "unheard_of": (39999, "Wibble"),
+}
 
 
 class Refusal(Exception):
@@ -69,44 +90,59 @@ class Refusal(Exception):
         self.code = code
 
 
-def routes(operator: Operator) -> Blueprint:
+def routes(operator: Operator) -> list[web.RouteDef]:
     """The Messages resource of the one account."""
     account = operator.config.twilio
-    desk = Blueprint(NAME, __name__, url_prefix=f"/{VERSION}/Accounts/{account.account_sid}")
+    base = f"/{VERSION}/Accounts/{account.account_sid}"
 
-    @desk.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return error(refusal.code)
+    async def create(request: web.Request) -> web.StreamResponse:
+        operator.book.request(NAME)
+        form: Mapping[str, Any] = await request.post()
+        callback = _checked(form, account.senders)
+        if refusal := operator.temper(NAME).first(REFUSALS):
+            raise Refusal(REFUSALS[refusal])
 
-    @desk.before_request
-    def door() -> None:
-        authenticate(account)
+        async def accept() -> web.Response:
+            text = _text(operator, form)
+            created = _resource(operator, text)
+            if operator.temper(NAME).first(["nameless"]):
+                created["sid"] = None
+            await operator.accept(text, _report(operator, callback) if callback else None)
+            return in_json(created, 201)
 
-    @desk.post("/Messages.json")
-    def create() -> Response:
-        callback = _checked(request.form, account.senders)
-        if operator.temper(NAME).refuses():
-            raise Refusal(21612)
+        return await attend(operator, NAME, request, accept, failure)
 
-        def accept() -> Response:
-            text = _text(operator, request.form)
-            operator.accept(text, _report(operator, callback) if callback else None)
-            return _answer(_resource(operator, text), 201)
+    async def messages(request: web.Request) -> web.Response:
+        return in_json(_page(operator, request.path, request.query))
 
-        return attend(operator, NAME, accept, lambda status: error(FAILURES[status]))
-
-    @desk.get("/Messages.json")
-    def messages() -> Response:
-        return jsonify(_page(operator, request.args))
-
-    @desk.get("/Messages/<sid>.json")
-    def message(sid: str) -> Response:
-        text = operator.book.find(sid)
+    async def message(request: web.Request) -> web.Response:
+        text = operator.book.find(request.match_info["sid"])
         if text is None or text.provider != NAME:
             raise Refusal(20404)
-        return jsonify(_resource(operator, text, sent=True))
+        return in_json(_resource(operator, text, sent=True))
 
-    return desk
+    return [
+        web.post(f"{base}/Messages.json", let_in(account, create)),
+        web.get(f"{base}/Messages.json", let_in(account, messages)),
+        web.get(f"{base}/Messages/{{sid}}.json", let_in(account, message)),
+    ]
+
+
+def let_in(account: TwilioLine, handler: Handler) -> Handler:
+    """The handler, for the account alone, with what it refuses told in Twilio's words."""
+    known = base64.b64encode(f"{account.account_sid}:{account.auth_token}".encode())
+
+    @wraps(handler)
+    async def door(request: web.Request) -> web.StreamResponse:
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "basic" or not hmac.compare_digest(given.encode(), known):
+            return error(20003)
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            return error(refusal.code)
+
+    return door
 
 
 def text_in(operator: Operator, msisdn: str, body: str) -> bool:
@@ -132,20 +168,11 @@ def text_in(operator: Operator, msisdn: str, body: str) -> bool:
     if answer.status != 200:
         return False
     for reply in _replies(answer.body):
-        operator.accept(_outbound(operator, msisdn, _sender(operator), reply, reply=True), None)
+        operator.loop.run(operator.accept(_outbound(operator, msisdn, _sender(operator), reply, reply=True), None))
     return True
 
 
-def authenticate(account: TwilioLine) -> None:
-    """Raises `Refusal`."""
-    given = request.authorization
-    if given is None or given.type != "basic" or given.username != account.account_sid:
-        raise Refusal(20003)
-    if not hmac.compare_digest((given.password or "").encode(), account.auth_token.encode()):
-        raise Refusal(20003)
-
-
-def _checked(form: Mapping[str, str], senders: tuple[str, ...]) -> str:
+def _checked(form: Mapping[str, Any], senders: tuple[str, ...]) -> str:
     """The status callback's address, or nothing. Raises `Refusal`."""
     to, body, callback = form.get("To", ""), form.get("Body", ""), form.get("StatusCallback", "")
     sender = form.get("From", "")
@@ -162,7 +189,7 @@ def _checked(form: Mapping[str, str], senders: tuple[str, ...]) -> str:
         if wrong and code:
             raise Refusal(code)
     # What follows the # tells Twilio how to connect and is not sent.
-    return urldefrag(callback).url
+    return urldefrag(str(callback)).url
 
 
 def is_address(url: str) -> bool:
@@ -170,7 +197,7 @@ def is_address(url: str) -> bool:
     return split.scheme in ("http", "https") and bool(split.hostname) and "_" not in (split.hostname or "")
 
 
-def _text(operator: Operator, form: Mapping[str, str]) -> Text:
+def _text(operator: Operator, form: Mapping[str, Any]) -> Text:
     sender = form.get("From") or _sender(operator)
     return _outbound(operator, form["To"], sender, form["Body"], service=form.get("MessagingServiceSid", ""))
 
@@ -178,13 +205,10 @@ def _text(operator: Operator, form: Mapping[str, str]) -> Text:
 def _outbound(
     operator: Operator, msisdn: str, sender: str, body: str, *, service: str = "", reply: bool = False
 ) -> Text:
-    return Text(NAME, _sid(), msisdn, sender, body, operator.clock(), service=service, reply=reply)
+    return Text(NAME, _sid(), msisdn, sender, body, parts(body), operator.clock(), service=service, reply=reply)
 
 
 def _report(operator: Operator, callback: str) -> Report:
-    # The same for every attempt at one callback: the gateway may know a repetition by it.
-    tokens: dict[Step, str] = {step: secrets.token_hex(16) for step in STATUS}  # type: ignore[misc]
-
     def report(text: Text, step: Step) -> Call:
         form = {
             **_common(operator, text.provider_id),
@@ -196,11 +220,13 @@ def _report(operator: Operator, callback: str) -> Report:
         if text.service:
             form["MessagingServiceSid"] = text.service
         if step == "failed":
-            form["ErrorCode"] = UNKNOWN_HANDSET
+            form["ErrorCode"] = str(FAILED[text.failure][0])
         if step in ("delivered", "failed"):
             form["RawDlrDoneDate"] = operator.clock().strftime("%y%m%d%H%M")
-        token = {"I-Twilio-Idempotency-Token": tokens[step]}
-        return _signed(callback, form, operator.config.twilio.auth_token, **token)
+        # The same for every attempt at one callback: the gateway may know a repetition by it.
+        token = blake2b(f"{text.provider_id} {step}".encode(), digest_size=16).hexdigest()
+        auth_token = operator.config.twilio.auth_token
+        return _signed(callback, form, auth_token, **{"I-Twilio-Idempotency-Token": token})
 
     return report
 
@@ -215,7 +241,9 @@ def _common(operator: Operator, sid: str) -> dict[str, str]:
 
 
 def _signed(url: str, form: dict[str, str], auth_token: str, **headers: str) -> Call:
-    signature = RequestValidator(auth_token).compute_signature(url, form)
+    """https://www.twilio.com/docs/usage/webhooks/webhooks-security: the address, then each field in order."""
+    signed = url + "".join(name + form[name] for name in sorted(form))
+    signature = base64.b64encode(hmac.digest(auth_token.encode(), signed.encode(), "sha1")).decode()
     return Call(url, form, {"X-Twilio-Signature": signature, **headers})
 
 
@@ -227,10 +255,10 @@ def _replies(twiml: str) -> list[str]:
     return [body for message in document.iter("Message") if (body := "".join(message.itertext()).strip())]
 
 
-def _page(operator: Operator, wanted: MultiDict[str, str]) -> dict[str, object]:
+def _page(operator: Operator, path: str, wanted: Mapping[str, str]) -> dict[str, object]:
     """Newest first. A page's token names the last text before it: new texts do not shift the pages."""
-    size = min(wanted.get("PageSize", PAGE, type=int), LARGEST_PAGE)
-    page, token = wanted.get("Page", 0, type=int), wanted.get("PageToken", "")
+    size = min(_whole(wanted, "PageSize", PAGE), LARGEST_PAGE)
+    page, token = _whole(wanted, "Page", 0), wanted.get("PageToken", "")
     texts: Iterable[Text] = (text for text in _of_account(operator, wanted) if _matches(text, wanted))
     if token:
         texts = islice(dropwhile(lambda text: text.provider_id != token[2:], texts), 1, None)
@@ -239,7 +267,7 @@ def _page(operator: Operator, wanted: MultiDict[str, str]) -> dict[str, object]:
     filters = {key: value for key, value in wanted.items() if key not in ("Page", "PageToken", "PageSize")}
 
     def uri(**query: object) -> str:
-        return f"{request.path}?{urlencode({**filters, 'PageSize': size, **query})}"
+        return f"{path}?{urlencode({**filters, 'PageSize': size, **query})}"
 
     return {
         "messages": [_resource(operator, text, sent=True) for text in shown],
@@ -252,6 +280,11 @@ def _page(operator: Operator, wanted: MultiDict[str, str]) -> dict[str, object]:
         "previous_page_uri": None,
         "next_page_uri": uri(Page=page + 1, PageToken=f"PA{shown[-1].provider_id}") if more else None,
     }
+
+
+def _whole(wanted: Mapping[str, str], name: str, default: int) -> int:
+    written = wanted.get(name, "")
+    return int(written) if written.isdecimal() else default
 
 
 def _of_account(operator: Operator, wanted: Mapping[str, str]) -> list[Text]:
@@ -280,11 +313,12 @@ def _instant(written: str, *, last: bool) -> datetime:
 
 
 def _resource(operator: Operator, text: Text, *, sent: bool = False) -> dict[str, object]:
-    """A message as JSON. Just created, it is not `sent` yet."""
+    """A message as JSON. Just created it is not `sent` yet, and has no price before its end."""
     account_sid = operator.config.twilio.account_sid
     uri = f"/{VERSION}/Accounts/{account_sid}/Messages/{text.provider_id}"
-    changed = text.delivered_at or text.accepted_at
-    failed = text.status == "failed"
+    accepted_at = format_datetime(text.accepted_at)
+    code, message = FAILED[text.failure] if sent and text.failure else (None, None)
+    ended = sent and text.status in FINAL
     return {
         "sid": text.provider_id,
         "account_sid": account_sid,
@@ -294,17 +328,17 @@ def _resource(operator: Operator, text: Text, *, sent: bool = False) -> dict[str
         "from": None if text.service and not sent else text.sender,
         "body": text.body,
         # Twilio does not count before the service has chosen a sender.
-        "num_segments": "0" if text.service else str(parts(text.body)),
+        "num_segments": "0" if text.service and not sent else str(text.parts),
         "num_media": "0",
         "direction": "outbound-reply" if text.reply else "outbound-api",
         "messaging_service_sid": text.service or None,
-        "error_code": int(UNKNOWN_HANDSET) if failed and sent else None,
-        "error_message": "Unknown destination handset" if failed and sent else None,
-        "price": None,
-        "price_unit": None,
-        "date_created": format_datetime(text.accepted_at),
-        "date_sent": format_datetime(text.accepted_at) if sent else None,
-        "date_updated": format_datetime(changed),
+        "error_code": code,
+        "error_message": message,
+        "price": f"{PRICE_USD * text.parts:.5f}" if ended else None,
+        "price_unit": "USD" if ended else None,
+        "date_created": accepted_at,
+        "date_sent": accepted_at if sent else None,
+        "date_updated": format_datetime(text.delivered_at) if text.delivered_at else accepted_at,
         "uri": f"{uri}.json",
         "subresource_uris": {"media": f"{uri}/Media.json"},
     }
@@ -318,14 +352,12 @@ def _sid() -> str:
     return f"SM{secrets.token_hex(16)}"
 
 
-def error(code: int) -> Response:
+def failure(status: int) -> web.Response:
+    return error(FAILURES[status])
+
+
+def error(code: int) -> web.Response:
     """The provider's answer to what it refuses."""
     status, message = ERRORS[code]
     more = f"https://www.twilio.com/docs/errors/{code}"
-    return _answer({"code": code, "message": message, "more_info": more, "status": status}, status)
-
-
-def _answer(body: dict[str, object], status: int) -> Response:
-    answer = jsonify(body)
-    answer.status_code = status
-    return answer
+    return in_json({"code": code, "message": message, "more_info": more, "status": status}, status)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import format_datetime
+from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
-from werkzeug.datastructures import MultiDict
+from aiohttp import web
 
-from channels.sandbox.desk import attend
+from channels.sandbox.desk import attend, in_json
 from channels.sandbox.numbering import kind
 from channels.sandbox.operator import Operator
 from channels.sandbox.recordings import CONTENT_TYPE
-from channels.sandbox.twilio import FAILURES, NAME, VERSION, Refusal, authenticate, error, is_address
+from channels.sandbox.twilio import NAME, VERSION, Refusal, failure, is_address, let_in
 from channels.sandbox.voice_wires import Leg, new_sid
 
 RING_S = 60
@@ -23,50 +23,45 @@ LONGEST_RING_S = 600
 FORMS_OF_A_RECORDING = ("", ".wav", ".mp3", ".json")
 
 
-def routes(operator: Operator) -> Blueprint:
+def routes(operator: Operator) -> list[web.RouteDef]:
     """The Calls and Recordings resources of the one account."""
     account = operator.config.twilio
-    desk = Blueprint("twilio_calls", __name__, url_prefix=f"/{VERSION}/Accounts/{account.account_sid}")
+    base = f"/{VERSION}/Accounts/{account.account_sid}"
 
-    @desk.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return error(refusal.code)
+    async def create(request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        _check(operator, form)
+        events = tuple(map(str, form.getall("StatusCallbackEvent", ()))) or ("completed",)
+        leg, asked_s = _leg(form, events), str(form.get("Timeout", ""))
+        ring_s = int(asked_s) if asked_s.isdecimal() else RING_S
 
-    @desk.before_request
-    def door() -> None:
-        authenticate(account)
-
-    @desk.post("/Calls.json")
-    def create() -> Response:
-        _check(operator, request.form)
-        leg, ring_s = _leg(request.form), request.form.get("Timeout", RING_S, type=int)
-
-        def accept() -> Response:
+        async def accept() -> web.Response:
             ring = min(max(ring_s, 1), LONGEST_RING_S)
             operator.courier.later(0, lambda: operator.calls.ring(operator.twilio_voice, leg, ring))
-            answer = jsonify(_resource(operator, leg))
-            answer.status_code = 201
-            return answer
+            return in_json(_resource(operator, leg), 201)
 
-        return attend(operator, NAME, accept, lambda status: error(FAILURES[status]))
+        return await attend(operator, NAME, request, accept, failure)
 
-    @desk.get("/Recordings/<name>")
-    def recording(name: str) -> Response:
+    async def recording(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
         found = operator.recordings.find(_name(name))
         if found is None or name.endswith(".json"):
             raise Refusal(20404)
-        return Response(found.sound, content_type=CONTENT_TYPE)
+        return web.Response(body=found.sound, headers={"Content-Type": CONTENT_TYPE})
 
-    @desk.delete("/Recordings/<name>")
-    def delete(name: str) -> Response:
-        if not operator.recordings.take_away(_name(name)):
+    async def delete(request: web.Request) -> web.Response:
+        if not operator.recordings.take_away(_name(request.match_info["name"])):
             raise Refusal(20404)
-        return Response(status=204)
+        return web.Response(status=204)
 
-    return desk
+    return [
+        web.post(f"{base}/Calls.json", let_in(account, create)),
+        web.get(f"{base}/Recordings/{{name}}", let_in(account, recording)),
+        web.delete(f"{base}/Recordings/{{name}}", let_in(account, delete)),
+    ]
 
 
-def _check(operator: Operator, form: Mapping[str, str]) -> None:
+def _check(operator: Operator, form: Mapping[str, Any]) -> None:
     """Raises `Refusal`."""
     to, sender, callback = form.get("To", ""), form.get("From", ""), form.get("StatusCallback", "")
     senders = operator.config.twilio.senders
@@ -82,8 +77,7 @@ def _check(operator: Operator, form: Mapping[str, str]) -> None:
             raise Refusal(code)
 
 
-def _leg(form: MultiDict[str, str]) -> Leg:
-    events = tuple(form.getlist("StatusCallbackEvent")) or ("completed",)
+def _leg(form: Mapping[str, Any], events: tuple[str, ...]) -> Leg:
     return Leg(new_sid(), form["To"], form["From"], True, form["Url"], form.get("StatusCallback", ""), events)
 
 

@@ -8,9 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,8 +33,8 @@ from channels.sandbox import (
     Server,
     TwilioLine,
     create_operator_app,
+    create_operator_server,
 )
-from channels.sandbox.behaviour import Temper
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-twilio-token-of-the-tests"
@@ -150,13 +148,13 @@ def serving(config: Config, patience: Patience = PATIENCE) -> Iterator[tuple[Ope
     operator = Operator(config, patience=patience)
     for provider in ("twilio", "africastalking"):
         operator.temper(provider).change({"receipt_delay_s": [0, 0]})
-    server = Server(create_operator_app(operator), config.host, config.port)
+    server = create_operator_server(operator)
     server.start()
     try:
         yield operator, server.url
     finally:
-        operator.close()
         server.stop()
+        operator.close()
 
 
 @contextmanager
@@ -345,226 +343,6 @@ def test_africastalking_reports_to_the_secret_address_in_order(running):
         assert "failureReason" not in report
 
 
-# Behaviours
-
-
-def test_a_delayed_answer_outlasts_an_impatient_client_but_the_text_is_accepted(running):
-    running.behave("twilio", delay_s=1)
-    with pytest.raises(requests.ReadTimeout):
-        running.send(timeout=0.2)
-    until(running.messages)
-
-
-def test_a_refused_send_is_the_route_s_fault_and_is_not_accepted(running):
-    running.behave("twilio", refuse=1)
-    running.behave("africastalking", refuse=1)
-    with pytest.raises(TwilioRestException) as refused:
-        running.send()
-    assert (refused.value.status, refused.value.code) == (400, 21612)
-    recipients = running.africastalking().send(BODY, [PHONE])["SMSMessageData"]["Recipients"]
-    assert [(r["statusCode"], r["messageId"]) for r in recipients] == [(407, "None")]
-    assert running.messages() == []
-
-
-def test_a_throttled_send_says_how_long_to_wait_and_is_not_accepted(running):
-    running.behave("twilio", throttle=1, retry_after_s=7)
-    running.behave("africastalking", throttle=1)
-    client = running.twilio()
-    with pytest.raises(TwilioRestException) as throttled:
-        client.messages.create(to=PHONE, from_="RSU", body=BODY)
-    assert (throttled.value.status, throttled.value.code) == (429, 20429)
-    assert client.http_client._test_only_last_response.headers["Retry-After"] == "7"
-    with pytest.raises(AfricasTalkingException):
-        running.africastalking().send(BODY, [PHONE])
-    assert running.messages() == []
-
-
-@pytest.mark.parametrize(("behaviour", "accepted"), [("error_before", 0), ("error_after", 1)])
-def test_an_error_comes_before_or_after_the_text_is_accepted(running, behaviour, accepted):
-    running.behave("twilio", **{behaviour: 1})
-    with pytest.raises(TwilioRestException) as broken:
-        running.send()
-    assert (broken.value.status, broken.value.code) == (500, 20500)
-    assert len(running.messages()) == accepted
-    running.behave("africastalking", **{behaviour: 1})
-    with pytest.raises(AfricasTalkingException):
-        running.africastalking().send(BODY, [PHONE])
-    assert len(running.messages()) == 2 * accepted
-
-
-@pytest.mark.parametrize(("behaviour", "accepted"), [("stall_before", 0), ("stall_after", 1)])
-def test_a_stalled_request_is_dropped_without_an_answer(running, behaviour, accepted):
-    running.behave("twilio", stall_s=0.1, **{behaviour: 1})
-    running.behave("africastalking", stall_s=0.1, **{behaviour: 1})
-    with pytest.raises(requests.ConnectionError):
-        running.send()
-    with pytest.raises(requests.ConnectionError):
-        running.africastalking().send(BODY, [PHONE])
-    assert len(running.messages()) == 2 * accepted
-
-
-def test_a_client_gives_a_stalled_request_up_though_the_text_is_delivered(running):
-    running.behave("twilio", stall_after=1, stall_s=600)
-    with pytest.raises(requests.ReadTimeout):
-        running.send(timeout=0.5)
-    until(running.inbox)
-
-
-def test_64_stalled_requests_do_not_keep_the_page_from_answering(running):
-    running.behave("twilio", stall_before=1, stall_s=600)
-    account = running.operator.config.twilio
-    url = f"{running.url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
-    form = {"To": PHONE, "From": "RSU", "Body": "x"}
-
-    def stall() -> str:
-        try:
-            requests.post(url, form, auth=(ACCOUNT, account.auth_token), timeout=60)
-        except requests.ConnectionError:
-            return "dropped"
-        return "answered"
-
-    with ThreadPoolExecutor(64) as pool:
-        waiting = [pool.submit(stall) for _ in range(64)]
-        until(lambda: sum("process_request_thread" in thread.name for thread in threading.enumerate()) >= 64)
-        assert requests.get(running.url, timeout=10).status_code == 200
-        assert not any(request.done() for request in waiting)
-        running.operator.close()
-        assert {request.result() for request in waiting} == {"dropped"}
-
-
-def test_duplicated_receipts_come_twice_each(running):
-    running.behave("africastalking", duplicate_receipts=1)
-    running.africastalking().send(BODY, [PHONE])
-    until(lambda: len(running.gateway.heard(RECEIPTS)) == 4)
-    statuses = [report["status"] for report in running.gateway.heard(RECEIPTS)]
-    assert statuses == ["Sent", "Sent", "Success", "Success"]
-
-
-def test_reordered_receipts_tell_the_end_first_and_the_text_stays_delivered(running):
-    running.behave("twilio", reorder_receipts=1)
-    running.send()
-    until(lambda: len(running.gateway.calls) == 2)
-    assert [call.form["MessageStatus"] for call in running.gateway.calls] == ["delivered", "sent"]
-    assert [text["status"] for text in running.messages()] == ["delivered"]
-    assert len(running.inbox()) == 1
-
-
-def test_early_receipts_come_before_the_send_is_answered(running):
-    running.behave("twilio", early_receipts=1, receipt_delay_s=[600, 600])
-    running.send()
-    assert [call.form["MessageStatus"] for call in running.gateway.calls] == ["sent", "delivered"]
-
-
-def test_lost_receipts_never_come_though_the_text_is_delivered(running):
-    running.behave("twilio", lose_receipts=1)
-    lost = running.send(callback="/status/lost")
-    until(running.inbox)
-    running.behave("twilio", lose_receipts=0)
-    running.send(callback="/status/told")
-    until(lambda: len(running.gateway.heard("/status/told")) == 2)
-    assert running.gateway.heard("/status/lost") == []
-    told = {text["provider_id"]: text for text in running.messages()}
-    assert (told[lost]["status"], told[lost]["receipts_sent"]) == ("delivered", 0)
-
-
-def test_undelivered_texts_fail_for_good(running):
-    running.behave("twilio", undelivered=1)
-    running.send()
-    until(lambda: len(running.gateway.calls) == 2)
-    assert running.gateway.calls[1].form["MessageStatus"] == "undelivered"
-    assert running.inbox() == []
-
-
-def test_receipts_wait_for_their_delay(running):
-    running.behave("twilio", receipt_delay_s=[600, 600])
-    running.send(PHONE)
-    running.behave("twilio", receipt_delay_s=[0, 0])
-    running.send(OTHER)
-    until(lambda: running.inbox(OTHER))
-    assert [text["status"] for text in running.messages()] == ["accepted", "delivered"]
-
-
-def test_a_behaviour_is_one_provider_s_and_is_taken_back(running):
-    running.behave("twilio", error_before=1)
-    recipients = running.africastalking().send(BODY, [PHONE])["SMSMessageData"]["Recipients"]
-    assert [recipient["statusCode"] for recipient in recipients] == [102]
-    running.behave("twilio", reset=True)
-    assert running.send()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"provider": "nobody"},
-        {"provider": "twilio", "refusal": 1},
-        {"provider": "twilio", "refuse": 1.5},
-        {"provider": "twilio", "refuse": True},
-        {"provider": "twilio", "receipt_delay_s": [2, 1]},
-        {"provider": "twilio", "receipt_delay_s": 1},
-    ],
-)
-def test_a_behaviour_that_does_not_exist_is_refused_and_changes_nothing(running, wrong):
-    before = running.get("/sandbox/behaviour")
-    assert running.post("/sandbox/behaviour", **wrong).status_code == 400
-    assert running.get("/sandbox/behaviour") == before
-
-
-def test_a_share_falls_on_its_share_and_the_same_seed_on_the_same_requests():
-    first, second, third = Temper("1"), Temper("1"), Temper("2")
-    for temper in (first, second, third):
-        temper.change({"refuse": 0.3})
-    thrown = [[temper.refuses() for _ in range(1000)] for temper in (first, second, third)]
-    assert thrown[0] == thrown[1] != thrown[2]
-    assert 240 < sum(thrown[0]) < 360
-
-
-# Receipts that meet trouble
-
-
-def test_a_receipt_that_fails_is_sent_again_as_the_same_receipt(running):
-    failures = iter([503, 500])
-    running.gateway.answer = lambda heard: ("", next(failures, 200))
-    running.send()
-    until(lambda: running.messages()[0]["receipts_sent"] == 2)
-    assert len(running.gateway.calls) == 4
-    repeated = Counter(call.headers["I-Twilio-Idempotency-Token"] for call in running.gateway.calls)
-    assert sum(repeated.values()) == 4
-    assert len(repeated) == 2
-
-
-def test_a_receipt_that_is_refused_is_not_sent_again(running):
-    running.gateway.answer = lambda heard: ("", 403)
-    running.send()
-    until(lambda: len(running.gateway.calls) == 2)
-    running.gateway.answer = lambda heard: ("", 200)
-    running.send(OTHER, callback="/status/other")
-    until(lambda: len(running.gateway.heard("/status/other")) == 2)
-    assert len(running.gateway.heard("/status/one")) == 2
-    assert running.messages()[0]["receipts_sent"] == 0
-
-
-def test_receipts_for_a_gateway_that_is_down_arrive_once_it_is_up():
-    gateway = Gateway()
-    port = urlsplit(gateway.url).port
-    gateway.server._http.server_close()
-    operator = Operator(a_config(gateway.url), patience=Patience(retry_after_s=(0.1,) * 50))
-    operator.temper("africastalking").change({"receipt_delay_s": [0, 0]})
-    app = create_operator_app(operator)
-    form = {"username": "rsu", "to": PHONE, "message": BODY}
-    app.test_client().post("/version1/messaging", data=form, headers={"apiKey": API_KEY})
-    until(lambda: operator.book.texts()[0].status == "delivered")
-    assert operator.book.texts()[0].receipts_sent == 0
-    calls: list[str] = []
-    back = Flask("gateway")
-    back.post(RECEIPTS)(lambda: calls.append(request.form["status"]) or "")
-    server = Server(back, port=port)
-    server.start()
-    until(lambda: operator.book.texts()[0].receipts_sent == 2)
-    assert sorted(calls) == ["Sent", "Success"]
-    operator.close()
-    server.stop()
-
-
 # USSD
 
 
@@ -725,6 +503,7 @@ def test_controls_and_pages_answer_this_machine_only(running, path):
 
 def test_no_number_and_no_text_is_logged(running, caplog):
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO, "urllib3")  # the test's own client
     running.gateway.answer = lambda heard: ("nonsense", 400)
     auth = base64.b64encode(f"{ACCOUNT}:{AUTH_TOKEN}".encode()).decode()
     form = {"To": PHONE, "From": "RSU", "Body": BODY, "StatusCallback": f"{running.gateway.url}/status/x"}
@@ -735,7 +514,9 @@ def test_no_number_and_no_text_is_logged(running, caplog):
     app.add_url_rule("/broken/<number>", view_func=lambda number: int(BODY))
     with closing(app.test_client().get(f"/broken/{PHONE}")) as answer:
         assert answer.status_code == 500
-    until(lambda: "refused a call" in caplog.text and caplog.text.count(" broke") == 2)
+    broken = requests.get(url, {"To": PHONE, "DateSent": BODY}, headers={"Authorization": f"Basic {auth}"}, timeout=10)
+    assert broken.status_code == 500
+    until(lambda: "refused a call" in caplog.text and caplog.text.count(" broke") == 3)
     for secret in (PHONE, PHONE[1:], quote(PHONE), BODY, AUTH_TOKEN):
         assert secret not in caplog.text
 
@@ -743,7 +524,7 @@ def test_no_number_and_no_text_is_logged(running, caplog):
 def test_the_command_serves_until_it_is_terminated(tmp_path: Path):
     probe = Server(Flask("probe"))
     port = urlsplit(probe.url).port
-    probe._http.server_close()
+    probe.stop()
     told = {
         "host": "127.0.0.1", "port": port, "gateway_url": "http://127.0.0.1:9",
         "callback_token": CALLBACK_TOKEN, "service_code": "*580#",
