@@ -23,7 +23,9 @@ ALPHABET = (
 )
 ESCAPE = "\x1b"
 # Each is sent as the escape and this septet.
-EXTENSION = {"\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
+EXTENSION = {
+    "\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65,
+}
 # The escape itself is left out: in a text it would change the letter after it.
 GSM7 = frozenset(ALPHABET) - {ESCAPE} | EXTENSION.keys()
 
