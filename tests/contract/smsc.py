@@ -58,7 +58,7 @@ class Smsc:
     `down` may change or drop (None) each PDU on its way to us.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.seen: list[smpp34.SubmitSmEvent] = []
         self.kept: list[smpp34.SubmitSmEvent] = []
         self.binds = 0
@@ -73,7 +73,7 @@ class Smsc:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._inner = free_port()
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"{'smpps' if tls else 'smpp'}://127.0.0.1:{self.port}"
 
     def does(self, *acts: Act) -> Smsc:
