@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from channels.sms.smpp import assembly
 from channels.sms.smpp.address import Address
-from channels.sms.smpp.assembly import ANSWER_S, GAP, KEEP_S, MOST_OPEN, SAR_NUMBER, SAR_REFERENCE, SAR_TOTAL, Assembly
+from channels.sms.smpp.assembly import (
+    ANSWER_S,
+    GAP,
+    KEEP_S,
+    MOST_OPEN,
+    REPEAT_S,
+    SAR_NUMBER,
+    SAR_REFERENCE,
+    SAR_TOTAL,
+    Assembly,
+)
 from channels.sms.smpp.delivery import Delivery
 from channels.sms.smpp.encoding import encode
 
@@ -128,10 +138,18 @@ def test_the_same_text_twice_on_one_line_is_two_texts_and_on_another_line_a_repe
     assert third.whole
 
 
-def test_what_was_done_long_ago_is_no_repetition():
+def test_the_same_text_long_after_the_first_is_a_second_whichever_the_line():
     whole = Assembly()
     whole.kept(whole.hold(handed(b"1", esm_class=0), 0.0), 0.0)
-    assert whole.hold(handed(b"1", esm_class=0, line=2), KEEP_S + 1).whole
+    assert whole.hold(handed(b"1", esm_class=0, line=2), REPEAT_S).whole
+
+
+def test_a_long_text_under_the_reference_of_one_that_is_done_is_a_second():
+    whole = Assembly()
+    for text in ("a" * 200, "b" * 200):
+        held = [whole.hold(part, 0.0) for part in parts_of(text)][-1]
+        assert held.text() == text
+        whole.kept(held, 0.0)
 
 
 @pytest.mark.parametrize(("missing", "text"), [

@@ -7,12 +7,16 @@ import dataclasses
 import random
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels.base import Accepted, Misconfigured, Outbound, SendError, Throttled, Unavailable, Unknown
-from channels.sms.smpp import SmppSms
+from channels.sms.smpp import SmppSms, receipt
+from channels.sms.smpp.assembly import Assembly
+from channels.sms.smpp.line import Pdu, Unreadable, delivery
 from tests.contract.provider import MESSAGE
 from tests.contract.smsc import (
     ACCOUNT,
@@ -199,6 +203,15 @@ def test_who_finds_no_place_in_the_window_was_never_sent(smsc):
     assert len(smsc.seen) == 1
 
 
+def test_a_line_that_has_died_without_a_word_is_risked_one_window_and_no_more(smsc):
+    smsc.does(keeps_silent)
+    smsc.down = lambda pdu: None if command_of(pdu) == ENQUIRE_LINK_RESP else pdu
+    with bound(smsc, window=3, pace=dataclasses.replace(QUICK, answer_s=0.2)) as channel:
+        results = sent(channel, *many(10))
+    assert kinds(results) == {"Unknown": 3, "Unavailable": 7}
+    assert len(smsc.seen) == 3
+
+
 def test_a_text_that_nobody_waits_for_any_more_is_not_sent(smsc):
     smsc.does(after(0.2, accepts()))
 
@@ -319,15 +332,27 @@ def test_a_line_that_makes_no_sense_is_left_and_made_anew(smsc, octets):
     pytest.param(frame(0x8000FFFF, 5), id="an answer of tomorrow"),
     pytest.param(frame(0x00000005, 5, b"\1"), id="a deliver_sm cut short"),
     pytest.param(frame(0x00000005, 5), id="a deliver_sm of nothing"),
+    pytest.param(frame(0x00000005, 5, b"\0\1\1x\0\1\1y"), id="an address without its end"),
+    pytest.param(frame(0x00000005, 5, b"\0\1\1x\0\1\1y\0\0\0"), id="addresses and no more"),
     pytest.param(frame(0x00000005, 5, b"\0\1\1x\0\1\1y" + b"\0" * 10 + b"\xff"), id="shorter than it says"),
     pytest.param(frame(0x00000005, 5, b"\0\1\1x\0\1\1y\0\0\0\0\0\0\0\0\0\0\0\x04\x27\0"), id="half an option"),
 ])
 def test_what_is_odd_but_whole_does_not_break_the_line(smsc, octets):
-    gateway = Gateway()
-    with bound(smsc, gateway) as channel:
+    with bound(smsc) as channel:
         smsc.garble(octets)
         assert kinds(sent(channel)) == {"Accepted": 1}
     assert smsc.binds == 1
+
+
+@given(st.binary(max_size=80), st.binary(max_size=40))
+def test_a_deliver_sm_of_any_shape_is_read_or_refused(start, end):
+    for body in (start, MOBILE_TEXT[:-5] + start, MOBILE_TEXT + end):
+        with suppress(Unreadable):
+            read = delivery(Pdu(0x00000005, 0, 5, body), 1)
+            assert receipt.is_receipt(read) in (True, False)
+            receipt.read(read, "smpp")
+            held = Assembly().hold(read, 0.0)
+            assert held.text() is not None
 
 
 @pytest.mark.parametrize("command", [0x00000103, 0x0000FFFF])

@@ -20,8 +20,10 @@ from channels.sms.smpp.encoding import MOST_PARTS, Place, decode, placed
 SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER = 0x020C, 0x020E, 0x020F
 
 ANSWER_S = 3.0
-# As long a missing part is waited for, and as long it is remembered which parts may come again.
+# As long a missing part is waited for, and one that was told to come again may do so.
 KEEP_S = 3600.0
+# As long after our yes the same on a new line is a repetition. Later, somebody wrote the same again.
+REPEAT_S = 120.0
 MOST_OPEN = 1000
 MOST_DONE = 10_000
 # Stands where a part never came.
@@ -34,7 +36,7 @@ Key = tuple[str, str, int, str]
 class Held:
     """A text of which there are parts. `name` is its own, the same however often it must be told.
 
-    `yes` are the parts that were acknowledged once it was durable, each with the line on which.
+    `yes` are the parts that were acknowledged once it was durable, each with the line on which and the time.
     """
 
     key: Key
@@ -43,7 +45,7 @@ class Held:
     name: str = field(default_factory=lambda: uuid4().hex)
     parts: dict[int, Delivery] = field(default_factory=dict)
     unanswered: list[tuple[float, int, Delivery]] = field(default_factory=list)
-    yes: dict[int, int] = field(default_factory=dict)
+    yes: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -73,12 +75,12 @@ class Assembly:
     def hold(self, part: Delivery, now: float) -> Held | None:
         """The text that the part is of, with the part; None where there is no room for one more.
 
-        A text that is done already comes back without parts: an SMSC repeats what it heard no yes to, or not on the
-        line that broke. On the line where it heard yes, the same once more is a second text.
+        A text that is done already comes back without parts: an SMSC repeats what it was told to, and what it may have
+        heard no yes to because the line broke. On the line where it heard yes, the same once more is a second text.
         """
         key, number, total = _named(part)
         done = self._done.get(key)
-        if done and done.until > now and done.yes.get(number) != part.line:
+        if done and _repeats(done, number, part.line, now):
             done.unanswered.append((now, number, part))
             return done
         held = self._open.get(key)
@@ -96,7 +98,7 @@ class Assembly:
         self._done[held.key] = held
         if len(self._done) > MOST_DONE:
             self._done.popitem(last=False)
-        held.yes |= {number: part.line for _, number, part in held.unanswered}
+        held.yes |= {number: (part.line, now) for _, number, part in held.unanswered}
         held.parts, held.until = {}, now + KEEP_S
         return _taken(held)
 
@@ -120,6 +122,13 @@ class Assembly:
     def waiting(self) -> bool:
         """Whether time alone may bring something to do."""
         return bool(self._open)
+
+
+def _repeats(done: Held, number: int, line: int, now: float) -> bool:
+    if number not in done.yes:
+        return now < done.until
+    told_on, told_at = done.yes[number]
+    return line != told_on and now < told_at + REPEAT_S
 
 
 def _taken(held: Held) -> list[Delivery]:

@@ -74,8 +74,10 @@ class Ear:
             try:
                 self._hand_on(batch)
             except Exception as error:
-                # Unanswered, they come again. Only its kind is told: a traceback may quote a text.
+                # The thread must live. Only the kind is told: a traceback may quote a text.
                 log.error("what %s handed over could not be understood: %s", self._provider, type(error).__name__)
+                for delivery in batch:
+                    self._answer(delivery, RX_T_APPN)
 
     def _next(self) -> list[Delivery] | None:
         with self._changed:

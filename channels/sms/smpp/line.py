@@ -7,7 +7,7 @@ believes any length, blocks while it writes, and logs each PDU with its number a
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -91,8 +91,9 @@ class Line:
         return self._socket.fileno()
 
     @property
-    def must_write(self) -> bool:
-        return bool(self._unwritten)
+    def interest(self) -> int:
+        """What a selector is to watch for."""
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unwritten else 0)
 
     @property
     def has_more(self) -> bool:
@@ -138,16 +139,19 @@ class Line:
         """The answer to what was just put, of kind `command`; what came before it is passed over, what comes after it
         is read later. Raises `LineBroke`."""
         ends = monotonic() + timeout_s
-        while (left_s := ends - monotonic()) > 0:
-            self.flush()
-            select.select([self], [self] if self.must_write else [], [], 0 if self.has_more else left_s)
-            pdus = self.read()
-            for at, pdu in enumerate(pdus):
-                if pdu.command in (command, GENERIC_NACK):
-                    self._ready = pdus[at + 1:]
-                    return pdu
-            if self.ended:
-                raise LineBroke("line_broke")
+        with selectors.DefaultSelector() as ready:
+            ready.register(self, selectors.EVENT_READ)
+            while (left_s := ends - monotonic()) > 0:
+                self.flush()
+                ready.modify(self, self.interest)
+                ready.select(0 if self.has_more else left_s)
+                pdus = self.read()
+                for at, pdu in enumerate(pdus):
+                    if pdu.command in (command, GENERIC_NACK):
+                        self._ready = pdus[at + 1:]
+                        return pdu
+                if self.ended:
+                    raise LineBroke("line_broke")
         raise LineBroke("no_answer")
 
     def close(self) -> None:
@@ -173,23 +177,29 @@ def delivery(pdu: Pdu, line: int) -> Delivery:
     read = _DeliverSM("deliver_sm", need_sequence=False)
     try:
         read.parse_params(pdu.body)
-        source, destination = (
-            Address(ton, npi, digits.decode("latin-1").strip()) for ton, npi, digits in (
-                (read.source_addr_ton, read.source_addr_npi, read.source_addr),
-                (read.dest_addr_ton, read.dest_addr_npi, read.destination_addr)))
-        octets = read.short_message or read.options.get(MESSAGE_PAYLOAD, b"")
-        return Delivery(line, pdu.sequence, source, destination, read.esm_class, read.data_coding, octets, read.options)
-    except (struct.error, AttributeError, TypeError, ValueError):
+        octets = read.short_message or b""
+        if read.data_coding is None or len(octets) != read.sm_length:
+            raise ValueError
+    except (struct.error, ValueError):
         raise Unreadable from None
+    source = Address(read.source_addr_ton, read.source_addr_npi, read.source_addr.decode("latin-1").strip())
+    destination = Address(read.dest_addr_ton, read.dest_addr_npi, read.destination_addr.decode("latin-1").strip())
+    return Delivery(line, pdu.sequence, source, destination, read.esm_class, read.data_coding,
+                    octets or read.options.get(MESSAGE_PAYLOAD, b""), read.options)
 
 
 class _DeliverSM(DeliverSM):  # type: ignore[misc]
-    """smpplib cuts the last letter off a string that its SMSC did not end with a NUL, and stops at an optional
-    parameter that it does not expect in this PDU."""
+    """smpplib stops at an optional parameter that it does not expect in this PDU, cuts the last letter off one that the
+    SMSC did not end with its NUL, and reads on from anywhere where a mandatory one has none."""
 
     def __init__(self, command: str, **fields: Any) -> None:
         super().__init__(command, **fields)
         self.options: dict[int, bytes] = {}
+
+    def _parse_string(self, field: str, data: bytes, pos: int, length: int | None = None) -> tuple[bytes, int]:
+        end = data.index(b"\0", pos)
+        setattr(self, field, data[pos:end])
+        return data, end + 1
 
     def parse_optional_params(self, data: bytes) -> None:
         while len(data) >= 4:

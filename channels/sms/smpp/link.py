@@ -135,6 +135,9 @@ class Link:
                 log.warning("not bound: %s", fault)
             if monotonic() - began > LASTING_S:
                 wait_s = self._pace.again_s
+            elif isinstance(fault, Misconfigured):
+                # An account that is refused again and again is locked.
+                wait_s = self._pace.longest_again_s
             self._stopping.wait(random.uniform(wait_s / 2, wait_s))  # noqa: S311
             wait_s = min(2 * wait_s, self._pace.longest_again_s)
 
@@ -181,7 +184,7 @@ class Link:
                 now = monotonic()
                 self._put(line, now)
                 line.flush()
-                ready.modify(line, selectors.EVENT_READ | (selectors.EVENT_WRITE if line.must_write else 0))
+                ready.modify(line, line.interest)
                 ready.select(0 if line.has_more else self._rest_s(now))
                 self._woken_by.reset()
                 for pdu in line.read():
@@ -206,7 +209,8 @@ class Link:
         if not self._stopping.is_set():
             return False
         self._refuse(_unavailable("stopping"))
-        in_flight = self._unanswered or self._answers or not self._idle()
+        # In this order: what has been handed on has its answer among the others by then.
+        in_flight = not self._idle() or self._answers or self._unanswered
         return not in_flight or monotonic() >= self._stop_by
 
     def _rest_s(self, now: float) -> float:
@@ -228,15 +232,17 @@ class Link:
                 line.put("deliver_sm_resp", delivery.sequence, status=status)
         if self._silent_at and self._silent_at <= now:
             raise LineBroke("silent")
+        self._give_up(now)
         if self._enquire_at <= now:
             line.put("enquire_link", line.next_sequence())
             self._enquire_at = now + self._pace.enquire_s
             self._silent_at = self._silent_at or now + self._pace.answer_s
-        while len(self._unanswered) < self._account.window and (submit := self._next()):
+        # While the other side is asked whether it lives, nothing more is risked on it.
+        while not self._silent_at and len(self._unanswered) < self._account.window and (submit := self._next()):
             sequence = line.next_sequence()
             self._unanswered[sequence] = now, submit
             line.put("submit_sm", sequence, **submit.fields)
-        self._give_up(now)
+        self._refuse_late(now)
 
     def _next(self) -> _Submit | None:
         """The next part to submit, for which somebody still waits."""
@@ -248,13 +254,17 @@ class Link:
         return None
 
     def _give_up(self, now: float) -> None:
-        """On answers that are not coming, and on places in the window that did not come in time."""
+        """On answers that are not coming. Whether anything will is asked at once."""
         while self._unanswered:
             sequence, (since, submit) = next(iter(self._unanswered.items()))
             if since + self._pace.answer_s > now:
                 break
             del self._unanswered[sequence]
             submit.taken.set_exception(Unknown("no_answer"))
+            self._enquire_at = now
+
+    def _refuse_late(self, now: float) -> None:
+        """What found no place in the window in time."""
         late = []
         with self._lock:
             while self._waiting and self._waiting[0].until <= now:

@@ -93,7 +93,7 @@ class SmppSms:
         return self._link is not None and self._link.bound
 
     async def send(self, message: Outbound) -> Accepted:
-        """SMPP 3.4 section 4.4. Raises a `SendError`. From any loop.
+        """SMPP 3.4 section 4.4. Raises a `SendError`. From any loop; takes at most `deadline_s`, and `answer_s` a part.
 
         The parts of a long text go one after the other, so that a refusal of the first leaves nothing behind. What
         is temporarily refused of a text begun is offered again until `deadline_s`: half a text on a telephone is
