@@ -58,6 +58,11 @@ def test_the_optional_parameters_are_believed_before_the_text():
     assert set(receipt.also) == {"77", "119"}
 
 
+def test_a_receipt_whose_ends_were_not_turned_round_names_the_telephone_all_the_same():
+    receipt = read(Delivery(1, 1, DESTINATION, SOURCE, 0x04, 0, told("DELIVRD").encode(), {}), "smpp")
+    assert receipt.msisdn == MSISDN
+
+
 def test_an_identifier_without_its_nul_is_whole():
     assert read(handed(told("DELIVRD"), {RECEIPTED_MESSAGE_ID: b"4D9"}), "smpp").provider_id == "4d9"
 

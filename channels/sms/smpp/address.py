@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-UNKNOWN, INTERNATIONAL, NATIONAL, NETWORK_SPECIFIC, ALPHANUMERIC = 0, 1, 2, 3, 5
+INTERNATIONAL, NATIONAL, NETWORK_SPECIFIC, ALPHANUMERIC = 1, 2, 3, 5
 NO_PLAN, E164 = 0, 1
 
 MSISDN = re.compile(r"\+[1-9][0-9]{7,14}")

@@ -39,7 +39,7 @@ class Held:
     `yes` are the parts that were acknowledged once it was durable, each with the line on which and the time.
     """
 
-    key: Key
+    key: Key = field(repr=False)
     total: int
     until: float
     name: str = field(default_factory=lambda: uuid4().hex)

@@ -64,8 +64,8 @@ class Ear:
             self._changed.notify()
         return True
 
-    @property
     def idle(self) -> bool:
+        """Whether all that was heard is handed on and answered, or held for want of a part."""
         with self._changed:
             return not self._waiting and not self._busy
 
@@ -94,9 +94,8 @@ class Ear:
         receipts = [delivery for delivery in batch if receipt.is_receipt(delivery)]
         if receipts:
             self._told(receipts)
-        for delivery in batch:
-            if not receipt.is_receipt(delivery):
-                self._heard(delivery)
+        for text in (delivery for delivery in batch if not receipt.is_receipt(delivery)):
+            self._heard(text)
         now = monotonic()
         for held in self._assembly.overdue(now):
             self._keep(held)
@@ -109,7 +108,7 @@ class Ear:
         if len(legible) < len(read):
             # Acknowledged all the same: it would be no more legible the next time.
             log.warning("%d receipts of %s name no message or no state", len(read) - len(legible), self._provider)
-        status = OK if not legible or self._done(self._on_receipts, legible) else RX_T_APPN
+        status = OK if not legible or self._durable(self._on_receipts, legible) else RX_T_APPN
         for delivery in deliveries:
             self._answer(delivery, status)
 
@@ -133,9 +132,9 @@ class Ear:
         if not source:
             log.info("a text from no telephone, by %s: nobody to answer", self._provider)
             return True
-        return self._done(self._on_inbound, Inbound(self._provider, held.name, source, held.text()))
+        return self._durable(self._on_inbound, Inbound(self._provider, held.name, source, held.text()))
 
-    def _done(self, handler: Callable[..., None], told: object) -> bool:
+    def _durable(self, handler: Callable[..., None], told: object) -> bool:
         try:
             handler(told)
         except Exception as error:

@@ -97,8 +97,9 @@ class Line:
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to read that the operating system does not know of."""
-        return bool(self._ready) or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0)
+        """Whether there is something to read, or an end to see, that the operating system does not tell of."""
+        unread = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        return unread or self.ended or bool(self._ready)
 
     def next_sequence(self) -> int:
         return int(self._numbers.next_sequence())
@@ -110,14 +111,14 @@ class Line:
         self._unwritten += pdu.generate()
 
     def flush(self) -> None:
-        """Write what there is room for. Raises `LineBroke`."""
+        """Write what there is room for. On a broken line nothing: what came before it broke is still to be read."""
         try:
-            while self._unwritten:
+            while self._unwritten and not self.ended:
                 del self._unwritten[:self._socket.send(self._unwritten)]
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError:
-            raise LineBroke("line_broke") from None
+            self.ended = True
 
     def read(self) -> list[Pdu]:
         """The PDUs that have come whole; `ended` when they are the last. Raises `LineBroke` for what is no SMPP."""
@@ -163,6 +164,9 @@ class Line:
         while len(self._read) - at >= HEADER.size:
             length, command, status, sequence = HEADER.unpack_from(self._read, at)
             if not HEADER.size <= length <= LONGEST_PDU:
+                if pdus:
+                    # What made sense is heard first.
+                    break
                 raise LineBroke("not_smpp")
             if len(self._read) - at < length:
                 break

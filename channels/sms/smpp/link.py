@@ -1,6 +1,6 @@
 """Link: the one bind to an SMSC, kept up by a thread of its own, with a window of unanswered submits.
 
-SMPP 3.4 sections 2.3 (sessions), 2.8 (asynchronous windows), 4.2 (unbind), 4.11 (enquire_link), 7.2 (timers).
+SMPP 3.4 sections 4.1 (bind), 4.2 (unbind), 4.4 (submit_sm), 4.11 (enquire_link), 7.2 (timers).
 """
 
 from __future__ import annotations
@@ -83,11 +83,10 @@ class Link:
         self._stop_by = 0.0
         self._enquire_at = 0.0
         self._silent_at: float | None = None
-        self._alarm: _Alarm | None = None
+        self._alarm = _Alarm()
         self._thread = threading.Thread(target=self._run, name="smpp link", daemon=True)
 
     def start(self) -> None:
-        self._alarm = _Alarm()
         self._thread.start()
 
     def stop(self, limit_s: float) -> None:
@@ -95,9 +94,9 @@ class Link:
         time is over: a connection that is being made is not waited for."""
         self._stop_by = monotonic() + limit_s
         self._stopping.set()
-        self._wake()
+        self._alarm.ring()
         self._thread.join(limit_s + TICK_S)
-        if self._alarm and not self._thread.is_alive():
+        if not self._thread.is_alive():
             self._alarm.close()
 
     @property
@@ -118,13 +117,13 @@ class Link:
         if fault:
             submit.taken.set_exception(_again(fault))
         else:
-            self._wake()
+            self._alarm.ring()
         return submit.taken
 
     def answer(self, delivery: Delivery, status: int) -> None:
         """Answer what was heard. On a line that is over, nothing: the SMSC will hand it over again."""
         self._answers.append((delivery, status))
-        self._wake()
+        self._alarm.ring()
 
     def _run(self) -> None:
         wait_s, number = self._pace.again_s, 0
@@ -143,19 +142,20 @@ class Link:
 
     def _one_line(self, number: int) -> SendError:
         """Connect, bind, and serve, until that is over for whichever reason."""
-        line, fault = None, _unavailable("stopped")
+        line: Line | None = None
+        fault: SendError = Unavailable("stopped")
         try:
             line = Line(self._server, number, self._pace.connect_s)
             self._bind(line)
             self._serve(line)
         except LineBroke as broke:
-            fault = _unavailable(broke.code)
+            fault = Unavailable(broke.code)
         except SendError as error:
             fault = error
         except Exception as error:
             # The thread must live. Only the kind is told: a traceback may quote a number or a text.
             log.error("a line fell over: %s", type(error).__name__)
-            fault = _unavailable("fell_over")
+            fault = Unavailable("fell_over")
         finally:
             if line:
                 line.close()
@@ -179,14 +179,14 @@ class Link:
         log.info("bound")
         with selectors.DefaultSelector() as ready:
             ready.register(line, selectors.EVENT_READ)
-            ready.register(self._woken_by, selectors.EVENT_READ)
+            ready.register(self._alarm, selectors.EVENT_READ)
             while not self._may_go():
                 now = monotonic()
                 self._put(line, now)
                 line.flush()
                 ready.modify(line, line.interest)
                 ready.select(0 if line.has_more else self._rest_s(now))
-                self._woken_by.reset()
+                self._alarm.reset()
                 for pdu in line.read():
                     self._take(line, pdu)
                 if line.ended:
@@ -195,20 +195,11 @@ class Link:
         with suppress(LineBroke):
             line.wait(wire.UNBIND_RESP, max(self._stop_by - monotonic(), SHORTEST_TICK_S))
 
-    @property
-    def _woken_by(self) -> _Alarm:
-        assert self._alarm
-        return self._alarm
-
-    def _wake(self) -> None:
-        if self._alarm:
-            self._alarm.ring()
-
     def _may_go(self) -> bool:
         """Whether the line may be unbound: we are to stop, and nothing is in flight or the time is over."""
         if not self._stopping.is_set():
             return False
-        self._refuse(_unavailable("stopping"))
+        self._refuse(Unavailable("stopping"))
         # In this order: what has been handed on has its answer among the others by then.
         in_flight = not self._idle() or self._answers or self._unanswered
         return not in_flight or monotonic() >= self._stop_by
@@ -367,7 +358,3 @@ def _fail(submit: _Submit, fault: SendError) -> None:
 def _again(fault: SendError) -> SendError:
     """The same for somebody else: an exception raised twice gathers both tracebacks."""
     return type(fault)(fault.code, fault.detail)
-
-
-def _unavailable(code: str) -> SendError:
-    return Unavailable(code)

@@ -52,8 +52,7 @@ class SmppSms:
         for name, value in (("system_id", system_id), ("password", password), ("system_type", system_type)):
             if not value.isascii() or len(value) > LONGEST[name]:
                 raise ValueError(f"{name} has at most {LONGEST[name]} letters, of ASCII")
-        self._sender = {"source_addr_ton": (ours := address.sender(sender)).ton, "source_addr_npi": ours.npi,
-                        "source_addr": ours.digits}
+        self._sender = address.sender(sender)
         self._server = _server(base_url, ca_file, server_name)
         self._account = Account(system_id, password, system_type, max(int(window), 1))
         self._deadline_s = deadline_s
@@ -75,7 +74,7 @@ class SmppSms:
             if self._link:
                 raise RuntimeError("started already")
             self._ear = Ear(self.name, self._answer, on_receipts, on_inbound)
-            self._link = Link(self._server, self._account, self._pace, self._ear.hear, lambda: self._heard_out)
+            self._link = Link(self._server, self._account, self._pace, self._ear.hear, self._ear.idle)
         self._ear.start()
         self._link.start()
 
@@ -118,9 +117,11 @@ class SmppSms:
         if not self._link:
             raise Unavailable("not_started")
         fields = {
-            **self._sender, "dest_addr_ton": address.INTERNATIONAL, "dest_addr_npi": address.E164,
-            "destination_addr": message.msisdn.removeprefix("+"), "esm_class": part.esm_class,
-            "data_coding": part.data_coding, "short_message": part.octets,
+            "source_addr_ton": self._sender.ton, "source_addr_npi": self._sender.npi,
+            "source_addr": self._sender.digits,
+            "dest_addr_ton": address.INTERNATIONAL, "dest_addr_npi": address.E164,
+            "destination_addr": message.msisdn.removeprefix("+"),
+            "esm_class": part.esm_class, "data_coding": part.data_coding, "short_message": part.octets,
             "registered_delivery": RECEIPT_EITHER_WAY, "validity_period": _relative(message.valid_for_s)}
         return spellings(await asyncio.wrap_future(self._link.submit(fields, until, first=first)))[0]
 
@@ -137,17 +138,13 @@ class SmppSms:
                 raise Unknown(fault.code, fault.detail, accepted=accepted)
             await asyncio.sleep(PATIENCE_S)
 
-    @property
-    def _heard_out(self) -> bool:
-        return self._ear is None or self._ear.idle
-
     def _answer(self, delivery: Delivery, status: int) -> None:
         if self._link:
             self._link.answer(delivery, status)
 
 
 def _relative(valid_for_s: int) -> str:
-    """SMPP 3.4 section 7.1.1.2: a time counted from the SMSC's own clock, so that ours does not matter."""
+    """SMPP 3.4 section 7.1.1: a time counted from the SMSC's own clock, so that ours does not matter."""
     minutes, seconds = divmod(min(max(valid_for_s, 1), LONGEST_VALIDITY_S), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -57,14 +57,15 @@ def read(delivery: Delivery, provider: str) -> Receipt | None:
     outcome = OUTCOMES.get(status)
     provider_id, *also = dict.fromkeys(spelling for name in names for spelling in spellings(name))
     return Receipt(
-        provider, provider_id, status, outcome, msisdn(delivery.source),
+        provider, provider_id, status, outcome, msisdn(delivery.source) or msisdn(delivery.destination),
         error=str(gsm_error) if gsm_error else words["err"] if words["err"].strip("0") else None,
         permanent=outcome == "failed" and gsm_error in PERMANENT, also=tuple(also))
 
 
 def spellings(message_id: str) -> list[str]:
     """The names that a message may go by, its usual one first: however a number was padded and in whichever case it is
-    spelt one way, and then as if one side wrote it in hexadecimal and the other in decimal (appendix B leaves it open).
+    spelt one way, and then as if one side wrote it in hexadecimal, as SMPP 3.3 did, and the other in decimal, as
+    appendix B does.
     """
     if not NUMBER.fullmatch(message_id):
         return [message_id]
