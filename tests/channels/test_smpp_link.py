@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from channels.base import Accepted, Misconfigured, Outbound, SendError, Throttled, Unavailable, Unknown
 from channels.sms.smpp import SmppSms, receipt
 from channels.sms.smpp.assembly import Assembly
-from channels.sms.smpp.line import Pdu, Unreadable, delivery
+from channels.sms.smpp.line import Pdu, Server, Unreadable, delivery
+from channels.sms.smpp.link import Account, Link
+from channels.sms.smpp.status import RX_T_APPN
 from tests.contract.provider import MESSAGE
 from tests.contract.smsc import (
     ACCOUNT,
@@ -223,8 +225,18 @@ def test_a_text_that_nobody_waits_for_any_more_is_not_sent(smsc):
 
     with bound(smsc, window=1) as channel:
         asyncio.run(impatient(channel))
-        sent(channel)
+        assert kinds(sent(channel)) == {"Accepted": 1}
     assert len(smsc.seen) == 2
+
+
+def test_what_there_is_no_room_for_must_come_again(smsc):
+    link = Link(Server("127.0.0.1", smsc.port), Account("rsu", "a-word"), QUICK, lambda _: False, lambda: True)
+    link.start()
+    try:
+        eventually(lambda: smsc.binds and link.bound)
+        assert smsc.deliver(b"STOP") == RX_T_APPN
+    finally:
+        link.stop(1.0)
 
 
 @pytest.mark.parametrize(("status", "code"), [(0x58, "0x58"), (0x14, "0x14")])

@@ -27,11 +27,13 @@ from tests.contract.provider import BODY, MESSAGE, MSISDN
 from tests.contract.smpp import RECEIPT, REFUSALS
 from tests.contract.smsc import (
     ACCOUNT,
+    DELIVER_SM_RESP,
     QUICK,
     SUBMIT_SM_RESP,
     Gateway,
     Smsc,
     accepts,
+    after,
     bound,
     command_of,
     cuts,
@@ -331,6 +333,44 @@ def test_what_was_handed_over_on_a_line_that_broke_is_told_once(smsc):
         assert len(gateway.texts) == 1
         assert smsc.deliver(b"1") == OK
         assert len(gateway.texts) == 2
+
+
+def test_what_was_heard_on_a_line_that_broke_is_not_answered_on_the_next(smsc):
+    """Its number there is that of something else, which would be acknowledged unkept."""
+    asked, may_go = threading.Event(), threading.Event()
+
+    class Slow(Gateway):
+        def on_inbound(self, text: Inbound) -> None:
+            asked.set()
+            may_go.wait(5.0)
+            super().on_inbound(text)
+
+    gateway = Slow()
+    with bound(smsc, gateway) as channel:
+        smsc.delivering(b"STOP")
+        assert asked.wait(5.0)
+        smsc.cut()
+        eventually(lambda: smsc.binds == 2 and channel.bound)
+        may_go.set()
+        eventually(lambda: gateway.texts)
+        assert smsc.deliver(b"AIDE") == OK
+    assert [command_of(pdu) for pdu in smsc.up].count(DELIVER_SM_RESP) == 1
+
+
+def test_texts_that_are_begun_are_finished_before_more_are_begun(smsc):
+    smsc.does(after(0.02, accepts()))
+
+    async def together(channel: SmppSms) -> None:
+        await asyncio.gather(*(channel.send(dataclasses.replace(ARABIC, token=f"tok-{n}", msisdn=f"+21261200000{n}"))
+                               for n in range(4)))
+
+    with bound(smsc, window=1) as channel:
+        asyncio.run(together(channel))
+    begun: set[str] = set()
+    for seen in smsc.seen:
+        place, _ = placed(seen.short_message, seen.esm_class)
+        begun = begun | {seen.destination_addr} if place.number < place.total else begun - {seen.destination_addr}
+        assert len(begun) <= 2
 
 
 def test_what_is_heard_while_stopping_is_kept_and_acknowledged(smsc):

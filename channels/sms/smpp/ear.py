@@ -33,11 +33,13 @@ log = logging.getLogger(__name__)
 class Ear:
     """Hands on what the link hears. `answer` may be called from this thread."""
 
-    def __init__(self, provider: str, answer: Answer, on_receipts: OnReceipts, on_inbound: OnInbound) -> None:
+    def __init__(self, provider: str, answer: Answer, on_receipts: OnReceipts, on_inbound: OnInbound,
+                 clock: Callable[[], float] = monotonic) -> None:
         self._provider = provider
         self._answer = answer
         self._on_receipts = on_receipts
         self._on_inbound = on_inbound
+        self._clock = clock
         self._assembly = Assembly()
         self._waiting: deque[Delivery] = deque()
         self._changed = threading.Condition()
@@ -96,7 +98,7 @@ class Ear:
             self._told(receipts)
         for text in (delivery for delivery in batch if not receipt.is_receipt(delivery)):
             self._heard(text)
-        now = monotonic()
+        now = self._clock()
         for held in self._assembly.overdue(now):
             self._keep(held)
         for part in self._assembly.tired(now):
@@ -113,7 +115,7 @@ class Ear:
             self._answer(delivery, status)
 
     def _heard(self, part: Delivery) -> None:
-        held = self._assembly.hold(part, monotonic())
+        held = self._assembly.hold(part, self._clock())
         if held is None:
             log.warning("too many unfinished texts from %s", self._provider)
             self._answer(part, RX_T_APPN)
@@ -123,7 +125,7 @@ class Ear:
     def _keep(self, held: Held) -> None:
         """Hand a text on, unless that is done, and answer its parts."""
         kept = not held.parts or self._told_of(held)
-        answered = (self._assembly.kept if kept else self._assembly.refused)(held, monotonic())
+        answered = (self._assembly.kept if kept else self._assembly.refused)(held, self._clock())
         for part in answered:
             self._answer(part, OK if kept else RX_T_APPN)
 
