@@ -473,6 +473,13 @@ def test_an_acceptance_without_a_name_is_unknown(smsc, name):
     assert (type(result), result.code) == (Unknown, "no_id")
 
 
+def test_an_answer_that_came_with_nonsense_behind_it_is_heard(smsc):
+    smsc.down = lambda pdu: pdu + b"\xff" * 32 if command_of(pdu) == SUBMIT_SM_RESP else pdu
+    with bound(smsc) as channel:
+        assert kinds(sent(channel)) == {"Accepted": 1}
+        eventually(lambda: smsc.binds == 2)
+
+
 def test_an_answer_with_options_that_nobody_expects_is_read(smsc):
     smsc.down = lambda pdu: pdu if command_of(pdu) != SUBMIT_SM_RESP else frame(
         SUBMIT_SM_RESP, int.from_bytes(pdu[12:16], "big"), b"4D9\0\x14\x00\x00\x02ab\x04\x25\x00\x01\x00")
