@@ -144,6 +144,21 @@ def test_the_same_text_long_after_the_first_is_a_second_whichever_the_line():
     assert whole.hold(handed(b"1", esm_class=0, line=2), REPEAT_S).whole
 
 
+def test_another_text_of_the_same_telephone_is_no_repetition():
+    whole = Assembly()
+    whole.kept(whole.hold(handed(b"1", esm_class=0), 0.0), 0.0)
+    assert whole.hold(handed(b"2", esm_class=0, line=2), 1.0).text() == "2"
+
+
+def test_a_part_that_was_to_come_again_may_do_so_for_an_hour():
+    for later, repeats in ((KEEP_S - 1, True), (KEEP_S, False)):
+        whole, (first, last) = Assembly(), parts_of("a" * 200)
+        whole.hold(first, 0.0)
+        list(whole.tired(ANSWER_S))
+        whole.kept(whole.hold(last, ANSWER_S), ANSWER_S)
+        assert (not whole.hold(first, ANSWER_S + later).parts) is repeats
+
+
 def test_a_long_text_under_the_reference_of_one_that_is_done_is_a_second():
     whole = Assembly()
     for text in ("a" * 200, "b" * 200):
