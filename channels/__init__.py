@@ -8,6 +8,9 @@ To add a provider of SMS:
 2. Add its line to `sms_providers` below, and its account to the settings.
 3. Put its true payloads in `tests/contract/` beside the others': all providers pass the same contract.
 
+An operator's own SMSC is in no table: nothing of it comes by HTTP. `channels.sms.smpp.SmppSms` is started in a process
+of its own, keeps one bind, and hears receipts and texts by itself.
+
 A provider of telephone calls is added in the same three steps: `channels/voice/`, the methods of `Telephony`, and
 `voice_providers`.
 """

@@ -33,12 +33,15 @@ class Outbound:
 class Accepted:
     """The provider has taken the message. `provider_id` is its name there.
 
-    `parts` is its own count, None where it gives none; `cost` its own words for the price (`MAD 0.2500`).
+    `parts` is how many it counted, `cost` its own words for the price (`MAD 0.35`), where it says. A provider that
+    takes each part by itself names the first in `provider_id` and the others in `more`: the text is delivered when
+    there are receipts for all of them, and has failed when one of them has.
     """
 
     provider_id: str
     parts: int | None = None
     cost: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Receipt:
     """A delivery receipt, translated. `outcome` is None for a step on the way (queued, buffered).
 
     `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came.
+    `also` are other spellings of `provider_id` that the message may be known by, to be tried after it, and only where
+    the telephone is the same: each may be the name of somebody else's message.
     """
 
     provider: str
@@ -56,6 +61,7 @@ class Receipt:
     token: str | None = None
     error: str | None = None
     permanent: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,15 @@ class Throttled(SendError):
 
 
 class Unknown(SendError):
-    """Ask first: the provider may or may not have accepted (read time-out, 5xx, unreadable answer)."""
+    """Ask first: the provider may or may not have accepted (read time-out, 5xx, unreadable answer).
+
+    `accepted` are the provider's names of parts that it did take of a text, of which a later part is in doubt or was
+    refused. Their receipts say nothing of the whole.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, accepted: tuple[str, ...] = ()) -> None:
+        super().__init__(code, detail)
+        self.accepted = accepted
 
 
 class Misconfigured(SendError):

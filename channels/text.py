@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import takewhile
@@ -16,16 +16,23 @@ from typing import Literal
 
 Encoding = Literal["gsm7", "ucs2"]
 
-# The escape itself is left out: in a text it would change the letter after it.
-BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+# In the order of the standard's table: a letter's place is its septet.
+ALPHABET = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENSION = frozenset("\f^{}\\[~]|€")
-GSM7 = BASIC | EXTENSION
+ESCAPE = "\x1b"
+# Each is sent as the escape and this septet.
+EXTENSION = {
+    "\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65,
+}
+# The escape itself is left out: in a text it would change the letter after it.
+GSM7 = frozenset(ALPHABET) - {ESCAPE} | EXTENSION.keys()
 
 SINGLE = {"gsm7": 160, "ucs2": 70}
-CONCATENATED = {"gsm7": 153, "ucs2": 67}
+# What the header of a part leaves of it, with a reference of 8 bits and of 16.
+CONCATENATED: Mapping[Encoding, int] = {"gsm7": 153, "ucs2": 67}
+CONCATENATED_16: Mapping[Encoding, int] = {"gsm7": 152, "ucs2": 66}
 
 # Written as the ear expects; every other accented letter goes to its base by decomposition or by its name.
 FOLDS = {
@@ -38,6 +45,8 @@ FOLDS = {
 }
 PLAIN_LETTER = re.compile(r"LATIN (CAPITAL|SMALL) LETTER (?:DOTLESS )?([A-Z]{1,2})(?: WITH .+)?")
 TASHKEEL = frozenset(map(chr, (*range(0x064B, 0x0653), 0x0670)))
+# Two of them are one flag.
+FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 TATWEEL = "\u0640"
 DIGITS = {start + value: str(value) for start in (0x0660, 0x06F0) for value in range(10)}
 
@@ -87,12 +96,15 @@ def parts(text: str) -> int:
     return len(split(text))
 
 
-def split(text: str) -> list[str]:
-    """The SMS that the text is sent as. No escape pair, surrogate pair or letter with its marks is parted."""
+def split(text: str, concatenated: Mapping[Encoding, int] = CONCATENATED) -> list[str]:
+    """The SMS that the text is sent as. No escape pair, surrogate pair or letter with its marks is parted.
+
+    `concatenated` is the room in each of several, by the header that goes before them.
+    """
     alphabet = encoding(text)
     if _length(text, alphabet) <= SINGLE[alphabet]:
         return [text]
-    limit = CONCATENATED[alphabet]
+    limit = concatenated[alphabet]
     done, part, used = [], "", 0
     for cluster in _clusters(text, limit):
         length = _length(cluster, alphabet)
@@ -204,13 +216,23 @@ def _clusters(text: str, limit: int) -> Iterable[str]:
     """Letters with the marks and joiners that belong to them; cut only where one alone is above `limit`."""
     cluster = ""
     for char in text:
-        joined = unicodedata.category(char) in ("Mn", "Mc", "Me") or "\u200d" in (char, cluster[-1:])
-        if cluster and not (joined and _length(cluster + char, "ucs2") <= limit):
+        if cluster and not (_joined(cluster, char) and _length(cluster + char, "ucs2") <= limit):
             yield cluster
             cluster = ""
         cluster += char
     if cluster:
         yield cluster
+
+
+def _joined(cluster: str, char: str) -> bool:
+    """Whether the character is drawn with those before it: a mark, a joiner, a colour of skin, half a flag."""
+    return (
+        unicodedata.category(char) in ("Mn", "Mc", "Me")
+        or "\u200d" in (char, cluster[-1])
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+        or (char in FLAG_LETTERS and cluster in FLAG_LETTERS)
+        or (cluster, char) == ("\r", "\n")
+    )
 
 
 def _mapped(text: str, mapping: Callable[[str], str]) -> Folded:

@@ -111,11 +111,12 @@ def test_parts_give_back_the_text_and_none_is_too_long(text):
     assert len(pieces) == 1 or all(pieces)
 
 
-@given(st.lists(st.sampled_from(["م", "مُّ", "e\u0301", "👩\u200d🌾", "a", "😀"]), max_size=200))
+@given(st.lists(st.sampled_from(["م", "مُّ", "e\u0301", "👩\u200d🌾", "👍🏽", "🇲🇦", "a", "😀", "\r\n"]), max_size=200))
 def test_no_letter_is_parted_from_its_marks(letters):
     for piece in split("".join(letters))[1:]:
         assert unicodedata.category(piece[0]) != "Mn"
-        assert piece[0] not in "\u200d🌾"
+        # The farmer of a woman, the colour of a hand, the end of a flag, the end of a line.
+        assert piece[0] not in "\u200d🌾🏽🇦\n"
 
 
 @pytest.mark.parametrize(("text", "folded"), FOLDINGS)
