@@ -49,8 +49,8 @@ jobs keep the hours.
 
 The rooms of the registry:
 
-    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, communes,
-                     numbers, sample
+    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, suppression
+                     (numbers that get no texts), communes, numbers, sample
     what counts      inquiry and answers (partner bodies), verification, evidence (operator, else partner, else
                      declaration), items
     the index        formula (formulas/), measures, index, score (tables), scoring (the one path by which a score comes

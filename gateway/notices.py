@@ -24,7 +24,7 @@ from gateway import outbox, proof, reasons, untold
 from gateway.errands import Errand
 from gateway.hours import awake
 from gateway.outbox import DECISION, LANES, REPLY, Draft, Settlement
-from gateway.registry import audit, number_change, registration
+from gateway.registry import audit, number_change, registration, suppression
 from gateway.registry import household as households
 from gateway.registry.clock import day_of, start_of
 from gateway.registry.events import Event, NumberDoubted
@@ -140,9 +140,10 @@ class Teller:
         draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {}, now)
         return outbox.post(session, self.vault, [draft], now) == 1
 
-    def stop(self, session: Session, msisdn: str, now: datetime) -> None:
+    def stop(self, session: Session, msisdn: str, now: datetime, why: suppression.Why = "stop",
+             by: str = "telephone") -> None:
         """No more texts to this number; what it has not been told yet goes by letter."""
-        households.suspend(session, self.vault, msisdn, now)
+        households.suspend(session, self.vault, msisdn, now, why, by)
         for settlement in outbox.close(session, self.vault, msisdn, self.by_day, now):
             self.heard(session, settlement, now)
 
@@ -244,7 +245,8 @@ class Teller:
         """A household is told at its first number; of its numbers themselves, all that it concerns are."""
         concerned = self.reader.told_at(session, telling)
         if concerned is not None:
-            return concerned
+            silent = suppression.suppressed(session, self.vault, concerned)
+            return [msisdn for msisdn in concerned if msisdn not in silent]
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
 
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:

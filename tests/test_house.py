@@ -104,7 +104,7 @@ def test_every_route_that_takes_something_asks_for_a_token_or_a_signature(runtim
     app = create_app(runtime)
     taking = [(method, path) for method, _, path in routes(app) if method != "GET"]
     assert {"/ussd/africastalking/a-guess", "/ussd/africastalking/a-guess/ended", "/sms/twilio",
-            "/sms/africastalking/a-guess", "/receipts/twilio/a-guess",
+            "/sms/africastalking/a-guess", "/sms/africastalking/a-guess/opt-out", "/receipts/twilio/a-guess",
             "/receipts/africastalking/a-guess", "/api/v1/messages"} <= {
         path for _, path in taking}
     before = contents(runtime)

@@ -28,6 +28,7 @@ from gateway.cli import (
     rescore,
     reviews,
     scores,
+    suppressions,
     updates,
 )
 from gateway.cli.opening import MANY, by, opened, settings
@@ -240,6 +241,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, recordings):
+             phones, suppressions, recordings):
     for command in room.commands:
         main.add_command(command)
