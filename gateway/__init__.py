@@ -13,6 +13,7 @@ jobs keep the hours.
                      text: phrases, digits, dates, numbers
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
+      errands.py     what programmes have households told, once however often they ask
       calling.py     people who are called back; doubt.py telephones that may be somebody else's by now
       keywords.py    what somebody means by a text
       tellings.py    event -> notice, and the facts that fill it
@@ -33,7 +34,8 @@ jobs keep the hours.
       deadlines.py   what the passing of time does to promises, and who is told
       paper.py       letters into the tray, and posted
       web/           a provider's callback in, an answer out: ussd, sms, voice (saying: what is said in a call),
-                     receipts; conversation (one turn of any), punctual (an answer in time), departures (figures)
+                     receipts; conversation (one turn of any), punctual (an answer in time), departures (figures);
+                     api (docs/api.yaml) for programmes' machines, problems (RFC 9457)
       app.py         create_app(runtime)
       migrations/    Alembic
       embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN),
@@ -47,8 +49,8 @@ jobs keep the hours.
 
 The rooms of the registry:
 
-    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, communes,
-                     numbers, sample
+    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, suppression
+                     (numbers that get no texts), communes, numbers, sample
     what counts      inquiry and answers (partner bodies), verification, evidence (operator, else partner, else
                      declaration), items
     the index        formula (formulas/), measures, index, score (tables), scoring (the one path by which a score comes
@@ -63,8 +65,8 @@ The rooms of the registry:
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox, calling -> reasons, tellings -> untold -> proof
-    -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
+    channels | settings, vault -> db -> registry -> words, outbox, calling, errands -> reasons, tellings -> untold
+    -> proof -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
 

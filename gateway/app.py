@@ -10,7 +10,7 @@ from channels.base import BadCallback
 from gateway import logs
 from gateway.runtime import Runtime
 from gateway.settings import Settings
-from gateway.web import health, receipts, recordings, sms, ussd, voice
+from gateway.web import api, health, receipts, recordings, sms, ussd, voice
 from gateway.web.doors import LARGEST_FORM, MOST_FIELDS
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def create_app(runtime: Runtime) -> Flask:
     """Every route of the gateway. A callback that is not the provider's is refused and changes nothing."""
     app = Flask("mouachir", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_FORM, MAX_FORM_MEMORY_SIZE=LARGEST_FORM, MAX_FORM_PARTS=MOST_FIELDS)
-    for room in (ussd, sms, voice, receipts, recordings, health):
+    for room in (ussd, sms, voice, receipts, recordings, health, api):
         app.register_blueprint(room.routes(runtime))
 
     @app.errorhandler(BadCallback)

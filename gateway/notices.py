@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 
 from channels.text import fold
 from gateway import outbox, proof, reasons, untold
+from gateway.errands import Errand
 from gateway.hours import awake
 from gateway.outbox import DECISION, LANES, REPLY, Draft, Settlement
-from gateway.registry import audit, number_change, registration
+from gateway.registry import audit, number_change, registration, suppression
 from gateway.registry import household as households
 from gateway.registry.clock import day_of, start_of
 from gateway.registry.events import Event, NumberDoubted
@@ -46,8 +47,8 @@ POST_TAKES = timedelta(days=14)
 A_DAY = timedelta(days=1)
 # What a conversation says next is a message under this name; no document words it.
 ANSWER = "answer"
-# Where a theft may be under way, no new PIN goes out with the warning.
-WITHOUT_PIN = ("number_change_asked",)
+# Where a theft may be under way, no new PIN goes out with the warning; nor does one because a programme wrote.
+WITHOUT_PIN = ("number_change_asked", "programme_invites")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Teller:
         One that cannot be worded, by a fault of ours, is kept as `untold` and hinders no other.
         """
         return self._tell(session, [telling for event in events for telling in tellings(event)], now)
+
+    def run_errand(self, session: Session, errand: Errand, now: datetime) -> None:
+        """Post the notice that a programme asks for, by text or by letter."""
+        self._tell(session, [Telling(errand.notice, errand.household_id, str(errand.id))], now)
 
     def tell_again(self, session: Session, now: datetime) -> int:
         """Try once more what could not be told an hour ago and before. Returns how many were tried."""
@@ -135,9 +140,10 @@ class Teller:
         draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {}, now)
         return outbox.post(session, self.vault, [draft], now) == 1
 
-    def stop(self, session: Session, msisdn: str, now: datetime) -> None:
+    def stop(self, session: Session, msisdn: str, now: datetime, why: suppression.Why = "stop",
+             by: str = "telephone") -> None:
         """No more texts to this number; what it has not been told yet goes by letter."""
-        households.suspend(session, self.vault, msisdn, now)
+        households.suspend(session, self.vault, msisdn, now, why, by)
         for settlement in outbox.close(session, self.vault, msisdn, self.by_day, now):
             self.heard(session, settlement, now)
 
@@ -239,7 +245,8 @@ class Teller:
         """A household is told at its first number; of its numbers themselves, all that it concerns are."""
         concerned = self.reader.told_at(session, telling)
         if concerned is not None:
-            return concerned
+            silent = suppression.suppressed(session, self.vault, concerned)
+            return [msisdn for msisdn in concerned if msisdn not in silent]
         return [telephones[telling.household_id]] if telling.household_id in telephones else []
 
     def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
@@ -247,7 +254,7 @@ class Teller:
         reference = outbox.new_reference()
         body = self.words.notice(telling.notice, "sms", home.locale, reference=reference,
                                  **{"review_until": until, **self._common(home, facts, home.locale)})
-        return self._draft(home, telling, "sms", reference, msisdn, body, now)
+        return self._draft(home, telling, "sms", reference, msisdn, body, facts, now)
 
     def _paper(self, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""
@@ -256,18 +263,19 @@ class Teller:
                                                with_pin=telling.notice not in WITHOUT_PIN,
                                                **self._common(home, facts, locale)) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
-        return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents), now)
+        return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents), facts, now)
 
     def _common(self, home: Household, facts: Facts, locale: str) -> Facts:
         """What every notice may say; lines of an explanation are worded in its language."""
         lines = [reasons.moved(self.words, locale, one) for one in facts.get("movements", ())]
         return {"registered_on": home.registered_on, "service_code": self.service_code, "reasons": lines, **facts}
 
-    def _draft(self, home: Household, telling: Telling, medium: str, reference: str, to: str, body: str,
+    def _draft(self, home: Household, telling: Telling, medium: str, reference: str, to: str, body: str, facts: Facts,
                now: datetime) -> Draft:
         about = self.words.about(telling.notice)
         lane = LANES.index(about.lane)
         # The first index has its day by law; what else has been decided is told as fast.
         since = home.registered_on if telling.notice == "index_assigned" else day_of(now)
+        last = facts.get("tell_by") or (since + TOLD_WITHIN if lane == DECISION else None)
         return Draft(home.id, telling.notice, telling.subject, medium, home.locale, reference, to, body, about.policy,
-                     lane, start_of(since + TOLD_WITHIN + A_DAY) if lane == DECISION else None)
+                     lane, start_of(last + A_DAY) if last else None)

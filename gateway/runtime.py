@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -62,9 +62,11 @@ class Runtime:
     def open(cls, settings: Settings, clock: Callable[[], datetime] | None = None) -> Runtime:
         """Open what the settings name. Nothing is connected before it is used.
 
-        Raises `SettingsError` for a formula that there is not, that is wrong, or that is not law yet.
+        Raises `SettingsError` for a formula that there is not, that is wrong, or that is not law yet, and for a client
+        of the API that is no programme.
         """
         _check_formula(settings.formula, day_of(clock() if clock else datetime.now(UTC)))
+        _check_clients({name for name, _ in settings.api_clients})
         database = Database(settings.database_url)
         clock = clock or Timekeeper(database.engine)
         return cls(settings, database, _redis(settings.redis_url),
@@ -212,6 +214,16 @@ def _check_formula(name: str, on: date) -> None:
                              "is in force (mouachir formulas)"])
     if not formula.in_effect(on):
         log.error("FORMULA: %s was in effect until %s; indexes are still computed by it", name, formula.effective_to)
+
+
+def _check_clients(names: Set[str]) -> None:
+    """What is sent for a client bears the name of its programme."""
+    if not names:
+        return
+    known = {programme.key for programme in Programme.load_all()}
+    if names - known:
+        raise SettingsError([f"API_CLIENTS: {', '.join(sorted(names - known))} is no programme; there are "
+                             f"{', '.join(sorted(known))} (mouachir programmes)"])
 
 
 def _redis(url: str) -> Redis:

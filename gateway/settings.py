@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from channels.ussd.wire import BadWire, Wire
 
 PROVIDERS = ("twilio", "africastalking")
+TOKENS_OF_A_CLIENT = 2
 TELEPHONE = r"\+[1-9][0-9]{7,14}"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENVIRONMENT_FILE = "mouachir.env"
@@ -80,6 +81,8 @@ class Settings:
     public_url: str
     service_code: str
     callback_tokens: tuple[str, ...] = field(repr=False)
+    api_clients: tuple[tuple[str, str], ...] = field(repr=False)
+    api_rate: int
     sms_providers: tuple[tuple[str, int], ...]
     sms_rates: Mapping[str, float]
     twilio: TwilioAccount | None
@@ -118,6 +121,8 @@ class Settings:
             public_url=read.url("PUBLIC_URL"),
             service_code=read.pattern("SERVICE_CODE", r"\*[0-9]+(\*[0-9]+)*#", "*580#"),
             callback_tokens=read.tokens("CALLBACK_TOKENS"),
+            api_clients=read.clients("API_CLIENTS"),
+            api_rate=read.seconds("API_RATE", 600),
             sms_providers=providers,
             sms_rates=read.rates("SMS_RATES"),
             twilio=TwilioAccount(
@@ -280,6 +285,18 @@ class _Reader:
         if value and any(not re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) for token in values):
             self.problems.append(f"{name}: each token needs 32 or more of A-Z a-z 0-9 _ -")
         return values
+
+    def clients(self, name: str) -> tuple[tuple[str, str], ...]:
+        """`tayssir:HEX`: a programme and the SHA-256 of its token; two of a programme while it changes its own."""
+        value = self.text(name, "")
+        found = [tuple(part.strip().split(":", 1)) for part in value.split(",")] if value else []
+        names = [client for client, *_ in found]
+        if (any(not re.fullmatch(r"[a-z0-9-]{1,40}:[0-9a-f]{64}", ":".join(one)) for one in found)
+                or len(set(found)) < len(found) or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
+            self.problems.append(f"{name}: write a programme and the SHA-256 of its token in hexadecimal, as "
+                                 "tayssir:HEX,asd:HEX; two of one programme at most")
+            return ()
+        return tuple((client, digest) for client, digest in found)
 
     def weights(self, name: str) -> tuple[tuple[str, int], ...]:
         value = self.text(name)

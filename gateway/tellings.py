@@ -15,6 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.errands import Errand
 from gateway.outbox import Message
 from gateway.registry import complaint, events, explain, inquiry, number_change, programme, review_desk, score
 from gateway.registry.clock import day_of
@@ -33,7 +34,7 @@ Facts = dict[str, Any]
 OF_A_SCORE = ("index_assigned", "index_changed")
 # Who has left the register is not told these any more.
 OF_THE_REGISTER = (*OF_A_SCORE, "decision_changed", "registration_late", "review_window_closes", "data_round",
-                   "number_doubted")
+                   "number_doubted", "programme_invites")
 # What changed is told in three lines at most; the whole account is `explain.compare`.
 MOVEMENTS = 3
 
@@ -185,6 +186,11 @@ class Reader:
         found = session.get(Contact, _row(subject))
         return {} if found and found.verified_at is None and found.ended_by is None else None
 
+    def _errand(self, session: Session, subject: str) -> Facts | None:
+        """Of the programme that gave it nothing but its name: no word of a text is a client's."""
+        found = session.get_one(Errand, _row(subject))
+        return {"programme": {"key": found.client}, "tell_by": found.tell_by}
+
     def _nothing(self, session: Session, subject: str) -> Facts | None:
         return {}
 
@@ -280,4 +286,5 @@ FACTS: Mapping[str, Callable[[Reader, Session, str], Facts | None]] = {
     "number_left": Reader._update,
     "number_doubted": Reader._doubted,
     "data_round": Reader._nothing,
+    "programme_invites": Reader._errand,
 }

@@ -56,7 +56,7 @@ class NoticeAbout:
 
     `parts` is the most SMS it may cost in each language; `reviewed` says whether a native reader has read it.
     `lane` says how urgent it is; a reply answers somebody who is awake. One `also_by_letter` is posted
-    even where a text is sent.
+    even where a text is sent. One of the `api` may be sent for a programme.
     """
 
     name: str
@@ -64,6 +64,7 @@ class NoticeAbout:
     policy: Policy
     lane: str
     also_by_letter: bool
+    api: bool
     media: tuple[Medium, ...]
     parts: Mapping[str, int]
     reviewed: Mapping[str, bool]
@@ -228,6 +229,7 @@ def _about(file: Path) -> NoticeAbout:
         policy=table["policy"],
         lane=table.get("lane", "reply"),
         also_by_letter=table.get("also_by_letter", False),
+        api=table.get("api", False),
         media=tuple(medium for medium in get_args(Medium) if any(file.parent.glob(f"{medium}.*.j2"))),
         parts=table.get("parts", {}),
         reviewed=table["reviewed"],

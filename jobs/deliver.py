@@ -98,7 +98,19 @@ class _Flight:
             log.exception("a claim failed: those in flight are settled, and the relay will wake these again")
             return []
         runtime.pace.charge(self._provider, sum(held.parts for held in claims) - len(claims))
+        if len(claims) < len(ids):
+            self._close_suppressed(ids)
         return claims
+
+    def _close_suppressed(self, ids: Sequence[UUID]) -> None:
+        """What nobody may text goes by letter. After the claim is committed, which must not fail of it."""
+        runtime, now = self._runtime, self._runtime.clock()
+        try:
+            with runtime.database.write() as session:
+                for settlement in outbox.close_suppressed(session, ids, now):
+                    runtime.teller.heard(session, settlement, now)
+        except Exception:
+            log.exception("texts to suppressed numbers could not be ended, and will be woken again")
 
     def _leave(self, ids: Sequence[UUID]) -> None:
         try:
@@ -167,7 +179,7 @@ def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
         with runtime.database.write() as session:
             for held, result in results:
                 if isinstance(result, Rejected) and result.opted_out:
-                    runtime.teller.stop(session, held.msisdn, now)
+                    runtime.teller.stop(session, held.msisdn, now, "provider", held.provider)
             for settlement in outbox.settle(session, results, now):
                 runtime.teller.heard(session, settlement, now)
     except Exception:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from channels.base import Accepted, Outbound, Unknown
-from gateway import outbox, paper
+from gateway import errands, outbox, paper
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
 
@@ -18,10 +18,11 @@ QUESTIONS = 32
 
 
 def sweep(runtime: Runtime) -> None:
-    """Stranded leases, unknown sends, texts that no receipt followed."""
+    """Stranded leases, unknown sends, texts that no receipt followed; and keys of clients whose day is over."""
     now = runtime.clock()
     with runtime.database.write() as session:
         stranded = outbox.expire(session, now)
+        errands.forget_keys(session, now)
     if stranded:
         log.warning("%d sends were left by a worker that died", stranded)
     _ask(runtime)

@@ -104,7 +104,8 @@ def test_every_route_that_takes_something_asks_for_a_token_or_a_signature(runtim
     app = create_app(runtime)
     taking = [(method, path) for method, _, path in routes(app) if method != "GET"]
     assert {"/ussd/africastalking/a-guess", "/ussd/africastalking/a-guess/ended", "/sms/twilio",
-            "/sms/africastalking/a-guess", "/receipts/twilio/a-guess", "/receipts/africastalking/a-guess"} <= {
+            "/sms/africastalking/a-guess", "/sms/africastalking/a-guess/opt-out", "/receipts/twilio/a-guess",
+            "/receipts/africastalking/a-guess", "/api/v1/messages"} <= {
         path for _, path in taking}
     before = contents(runtime)
     whole = {"sessionId": "x", "phoneNumber": "+212612345678", "serviceCode": "*580#", "text": "1", "status": "Success",
@@ -113,14 +114,18 @@ def test_every_route_that_takes_something_asks_for_a_token_or_a_signature(runtim
     web = app.test_client()
     for method, path in taking:
         for form in ({}, whole):
-            answer = web.open(path, method=method, data=form, headers={"X-Twilio-Signature": "a guess"})
-            assert answer.status_code == 403, path
+            answer = web.open(path, method=method, data=form, headers={"X-Twilio-Signature": "a guess",
+                                                                       "Authorization": "Bearer a-guess"})
+            assert answer.status_code == (401 if path.startswith("/api/") else 403), path
     assert contents(runtime) == before
 
 
 @one_kind
 def test_every_route_that_is_open_is_one_that_we_know_of(runtime):
-    assert {rule for method, rule, _ in routes(create_app(runtime)) if method == "GET"} == OPEN
+    app = create_app(runtime)
+    web = app.test_client()
+    assert {rule for method, rule, path in routes(app)
+            if method == "GET" and web.get(path).status_code != 401} == OPEN
 
 
 # Words

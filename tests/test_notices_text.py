@@ -35,6 +35,7 @@ MEDIA = {
     "number_doubted": BOTH,
     "number_left": ("sms",),
     "pin": ("letter",),
+    "programme_invites": BOTH,
     "registration_late": BOTH,
     "registration_received": ("sms",),
     "review_decided": BOTH,

@@ -52,6 +52,10 @@ MALFORMED = [
     ("SERVICE_CODE", "580"), ("SERVICE_CODE", "*580"), ("SERVICE_CODE", "*58a#"), ("SERVICE_CODE", "**580#"),
     ("CALLBACK_TOKENS", "short"), ("CALLBACK_TOKENS", ","), ("CALLBACK_TOKENS", f"{TOKEN},"),
     ("CALLBACK_TOKENS", f"{TOKEN},short"), ("CALLBACK_TOKENS", TOKEN[:-1] + "/"),
+    ("API_CLIENTS", "tayssir"), ("API_CLIENTS", "tayssir:short"), ("API_CLIENTS", f"Tayssir:{'0' * 64}"),
+    ("API_CLIENTS", f"asd:{'0' * 64},asd:{'0' * 64}"), ("API_CLIENTS", f"asd:{'0' * 64},"),
+    ("API_CLIENTS", ",".join(f"asd:{digit * 64}" for digit in "012")), ("API_CLIENTS", f"asd:{'0' * 64}:1"),
+    ("API_RATE", "0"),
     ("SMS_PROVIDERS", "twilio"), ("SMS_PROVIDERS", "pigeon:100"), ("SMS_PROVIDERS", "twilio:0"),
     ("SMS_PROVIDERS", "twilio:50,twilio:50"), ("SMS_PROVIDERS", "twilio:-1"), ("SMS_PROVIDERS", ","),
     ("TWILIO_ACCOUNT_SID", "AC123"), ("TWILIO_ACCOUNT_SID", "SM" + "0" * 32),
@@ -167,6 +171,13 @@ def test_a_provider_that_is_not_used_needs_no_account():
 def test_two_tokens_and_spaces_around_them_are_taken():
     taken = Settings.from_env({**GOOD, "CALLBACK_TOKENS": f" {TOKEN} , {'u' * 40} "})
     assert taken.callback_tokens == (TOKEN, "u" * 40)
+
+
+def test_a_client_may_have_two_tokens_and_need_have_none():
+    assert Settings.from_env(GOOD).api_clients == ()
+    named = Settings.from_env({**GOOD, "API_CLIENTS": f"asd:{'0' * 64}, asd:{'1' * 64}"})
+    assert named.api_clients == (("asd", "0" * 64), ("asd", "1" * 64))
+    assert "0" * 64 not in repr(named)
 
 
 @pytest.mark.parametrize("told", ["", NEXT_TOKEN])

@@ -122,6 +122,19 @@ class AfricasTalkingSms:
         return Inbound(self.name, _id(request), request.one("from"), request.one("text", ""))
 
 
+def opted_out(request: CallbackRequest) -> str:
+    """The number (E.164) that wants no more texts: the callback of a bulk opt-out.
+
+    https://developers.africastalking.com/docs/sms/notifications. Whoever says so to one of our senders says it to us:
+    `senderId` must be there and tells nothing. Raises `BadCallback`.
+    """
+    request.one("senderId")
+    msisdn = request.one("phoneNumber")
+    if not re.fullmatch(MOBILE, msisdn):
+        raise BadCallback("no mobile of this country")
+    return msisdn
+
+
 class _Service(SMSService):
     """The SDK's form over our line. The answer is handed back unread, and later: the SDK loses its status."""
 

@@ -29,6 +29,7 @@ from gateway.cli import (
     rescore,
     reviews,
     scores,
+    suppressions,
     updates,
 )
 from gateway.cli.opening import MANY, by, opened, settings
@@ -244,6 +245,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, recordings, months):
+             phones, suppressions, recordings, months):
     for command in room.commands:
         main.add_command(command)

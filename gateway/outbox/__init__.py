@@ -33,13 +33,13 @@ from gateway.outbox.message import (
 )
 from gateway.outbox.posting import Draft, cancel, cancel_all, cancel_others, close, new_reference, post
 from gateway.outbox.receipts import LATEST_RECEIPT, ReceiptRecord, receive, settle_receipts
-from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, due, expire, rest, settle
+from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, close_suppressed, due, expire, rest, settle
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
     "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
     "TRANSITIONS", "Attempt", "Claim", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement",
-    "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "due", "expire", "give_up",
-    "new_reference", "post", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state", "settle",
-    "settle_receipts", "told_a_stranger", "unknowns",
+    "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "close_suppressed", "due", "expire",
+    "give_up", "new_reference", "post", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state",
+    "settle", "settle_receipts", "told_a_stranger", "unknowns",
 ]

@@ -16,6 +16,7 @@ from gateway.outbox.message import (
     LANES,
     NEWS,
     PUT_ASIDE,
+    REPLY,
     TRANSITIONS,
     Attempt,
     Message,
@@ -24,6 +25,7 @@ from gateway.outbox.message import (
     opened,
     told,
 )
+from gateway.registry.suppression import is_suppressed
 from gateway.vault import Vault
 
 # A route that refuses is left for another; after this many refusals by any route the household gets a letter.
@@ -96,12 +98,13 @@ def claim(session: Session, vault: Vault, ids: Sequence[UUID], provider: str, no
           lanes: Collection[int] = EVERY_LANE) -> list[Claim]:
     """Take those of `ids` that are still due and whose lane is awake, to be sent by `provider`.
 
-    The attempts are written here, before the sends: commit before you speak.
+    A suppressed number is only answered: what else is for it is left to `close_suppressed`. The attempts are written
+    here, before the sends: commit before you speak.
     """
     columns = (Message.id, Message.fence, Message.parts, Message.to_sealed, Message.body_sealed)
     rows = session.execute(sa.select(*columns).where(
         among(session, Message.id, ids), Message.medium == "sms", Message.state == "created",
-        Message.not_before <= now, Message.lane.in_(lanes)).with_for_update(skip_locked=True)).all()
+        Message.not_before <= now, Message.lane.in_(lanes), _may_be_texted()).with_for_update(skip_locked=True)).all()
     readable = {row.id: opened(vault, row.id, row.to_sealed, row.body_sealed) for row in rows}
     claims = [Claim(row.id, row.fence + 1, provider, now + lease, row.parts, *text)
               for row in rows if (text := readable[row.id])]
@@ -114,6 +117,16 @@ def claim(session: Session, vault: Vault, ids: Sequence[UUID], provider: str, no
             sa.select(Message.id, Message.fence, sa.literal(provider), sa.literal(now, Attempt.started_at.type)).where(
                 among(session, Message.id, held))))
     return claims
+
+
+def close_suppressed(session: Session, ids: Sequence[UUID], now: datetime) -> list[Settlement]:
+    """End those of `ids` whose number gets no texts by now, which `claim` has passed over: paper takes their place."""
+    ended = session.execute(sa.update(Message).where(
+        among(session, Message.id, ids), Message.medium == "sms", Message.state == "created", ~_may_be_texted())
+        .values(state="failed", changed_at=now)
+        .returning(Message.id, Message.household_id, Message.notice, Message.subject)
+        .execution_options(synchronize_session=False)).all()
+    return [Settlement(*row, "sms", "failed", now) for row in ended]
 
 
 def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datetime) -> list[Settlement]:
@@ -200,6 +213,11 @@ def _reading(error: SendError) -> tuple[str, str, timedelta | None]:
         case _:
             # A provider's own code is a refusal; a word of ours, that nobody was reached.
             return "refused" if error.code.isdigit() else "unavailable", "created", None
+
+
+def _may_be_texted() -> sa.ColumnElement[bool]:
+    """Whoever writes to us is answered, whatever was said of texts before."""
+    return sa.or_(Message.lane == REPLY, ~is_suppressed(Message.to_blind))
 
 
 def _update(session: Session, ids: Sequence[UUID], **values: object) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, UtcDateTime, new_id
+from gateway.registry import suppression
 from gateway.vault import Vault
 
 # A number serves at most this many households; beyond, it is an agency's or a shop's, and proves nothing.
@@ -118,15 +119,16 @@ def households_of(session: Session, vault: Vault, msisdn: str, *, doubted: bool 
 
 
 def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Each household's first mobile number that agreed to texts, has not stopped them and is not in doubt (E.164)."""
+    """Each household's first mobile number that agreed to texts, is not suppressed and not in doubt (E.164)."""
     contacts = session.scalars(
         sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile", Contact.consent,
                                  Contact.verified_at.is_not(None), Contact.suspended_at.is_(None),
                                  Contact.ended_by.is_(None))
         .order_by(Contact.position.desc()))
-    first = {contact.household_id: contact for contact in contacts}
-    return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
-            for household_id, contact in first.items()}
+    numbers = [(contact.household_id, vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id))
+               for contact in contacts]
+    silent = suppression.suppressed(session, vault, [msisdn for _, msisdn in numbers])
+    return {household_id: msisdn for household_id, msisdn in numbers if msisdn not in silent}
 
 
 def number_of(session: Session, vault: Vault, contact_id: UUID) -> str:
@@ -134,10 +136,22 @@ def number_of(session: Session, vault: Vault, contact_id: UUID) -> str:
     return vault.open(session.get_one(Contact, contact_id).msisdn_sealed, "contact.msisdn", contact_id)
 
 
-def suspend(session: Session, vault: Vault, msisdn: str, now: datetime | None) -> int:
-    """Stop texts to this number (`now`), or let them go again (None). Letters are not touched."""
-    statement = sa.update(Contact).where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")))
-    return session.execute(statement.values(suspended_at=now)).rowcount  # type: ignore[attr-defined, no-any-return]
+def suspend(session: Session, vault: Vault, msisdn: str, now: datetime, why: suppression.Why = "stop",
+            by: str = "telephone") -> None:
+    """Stop texts to this number, where it is a contact now and where it becomes one. Letters are not touched."""
+    suppression.suppress(session, vault, msisdn, why, by, now)
+    _mark(session, vault, msisdn, now)
+
+
+def resume(session: Session, vault: Vault, msisdn: str) -> UUID | None:
+    """Let texts go to this number again. Returns the name under which it was suppressed, if it was."""
+    _mark(session, vault, msisdn, None)
+    return suppression.lift(session, vault, msisdn)
+
+
+def _mark(session: Session, vault: Vault, msisdn: str, suspended_at: datetime | None) -> None:
+    session.execute(sa.update(Contact).where(Contact.msisdn_blind.in_(vault.blinds(msisdn, "contact.msisdn")))
+                    .values(suspended_at=suspended_at))
 
 
 def fingerprint(vault: Vault, lines: Sequence[str], commune: str, area: str) -> str:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db import new_id
-from gateway.registry import audit
+from gateway.registry import audit, suppression
 from gateway.registry.clock import day_of
 from gateway.registry.events import Event, NumberChangeAsked, NumberChanged
 from gateway.registry.household import SHARED_BY_AT_MOST, Contact
@@ -160,9 +160,11 @@ def not_mine(session: Session, vault: Vault, msisdn: str, *, channel: str, asked
              chance: Random = CHANCE) -> list[Event]:
     """Whoever holds this number knows none of its households: it is taken off all of them at once.
 
-    They get letters from now on. A change to this number that still waits is refused.
+    They get letters from now on, and the number no texts, be it brought to us once more. A change to this number that
+    still waits is refused.
     """
-    blinds = vault.blinds(_read(msisdn).msisdn, "contact.msisdn")
+    asked = _read(msisdn).msisdn
+    blinds = vault.blinds(asked, "contact.msisdn")
     bound = sa.select(Contact.household_id).where(Contact.msisdn_blind.in_(blinds), Contact.ended_by.is_(None))
     waiting = session.execute(sa.select(DataUpdate.id, DataUpdate.household_id).where(
         DataUpdate.state == "waiting", DataUpdate.value_blind.in_(blinds))).all()
@@ -173,6 +175,7 @@ def not_mine(session: Session, vault: Vault, msisdn: str, *, channel: str, asked
         except NotAllowed:
             continue  # It was refused, or came in force, a moment ago.
         audit.record(session, vault, "number.refused", by=by, now=now, household_id=row.household_id, subject=row.id)
+    suppression.suppress(session, vault, asked, "not_mine", by, now)
     events: list[Event] = []
     for household_id in sorted(set(session.scalars(bound))):
         found = keep(session, household_id, "phone", "applied", channel=channel, asked_by=asked_by, now=now,
@@ -191,9 +194,11 @@ def frozen(session: Session, household_id: UUID, now: datetime) -> bool:
 
 
 def warned(session: Session, vault: Vault, household_id: UUID) -> tuple[str, ...]:
-    """The numbers that are told of a change: every mobile that agreed to texts and is not in doubt (E.164)."""
-    return tuple(vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
-                 for contact in session.scalars(_live(household_id).where(*_texted()).order_by(Contact.position)))
+    """The numbers that are told of a change: every mobile that agreed to texts, is not suppressed and not in doubt."""
+    numbers = [vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
+               for contact in session.scalars(_live(household_id).where(*_texted()).order_by(Contact.position))]
+    silent = suppression.suppressed(session, vault, numbers)
+    return tuple(msisdn for msisdn in numbers if msisdn not in silent)
 
 
 def numbers_of(session: Session, vault: Vault, update_id: UUID) -> Numbers:

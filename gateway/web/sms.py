@@ -44,7 +44,10 @@ THREE_PARTS = Budget(3 * 153 - 3, 3 * 67 - 3)
 
 
 def routes(runtime: Runtime) -> Blueprint:
-    """`/sms/twilio` (signed) and `/sms/africastalking/<secret token>`."""
+    """`/sms/twilio` (signed) and `/sms/africastalking/<secret token>`, with the notice of an opt-out behind it."""
+    # The import is in here because the SDK takes a quarter of a second to load.
+    from channels.sms.africastalking import opted_out
+
     blueprint = Blueprint("sms", __name__)
 
     @blueprint.post("/sms/twilio")
@@ -56,6 +59,14 @@ def routes(runtime: Runtime) -> Blueprint:
     def africastalking(token: str) -> Response:
         check_token(token, runtime.settings.callback_tokens)
         answer(runtime, runtime.channel("africastalking").inbound(callback(request, token)))
+        return Response(status=200)
+
+    @blueprint.post("/sms/africastalking/<token>/opt-out")
+    def opt_out(token: str) -> Response:
+        check_token(token, runtime.settings.callback_tokens)
+        msisdn = opted_out(callback(request, token))
+        with runtime.database.write() as session:
+            runtime.teller.stop(session, msisdn, runtime.clock(), "opt_out_callback", "africastalking")
         return Response(status=200)
 
     return blueprint
@@ -77,7 +88,7 @@ def answer(runtime: Runtime, inbound: Inbound) -> None:
         if said == "stop":
             runtime.teller.stop(session, inbound.msisdn, runtime.clock())
         elif said == "start":
-            households.suspend(session, runtime.vault, inbound.msisdn, None)
+            households.resume(session, runtime.vault, inbound.msisdn)
         if said in ("stop", "start"):
             # It is obeyed however often it comes, and said to be.
             answers = _may_answer(runtime, inbound, subject, "sms-stop", SAME_A_DAY)

@@ -23,6 +23,7 @@ from gateway.registry.explain import explained
 from gateway.registry.household import Contact
 from gateway.registry.review import Review
 from gateway.registry.score import CurrentScore, IndexScore
+from gateway.registry.suppression import Suppression
 from gateway.registry.things import items_of
 from gateway.registry.update import DataUpdate
 from tests.conftest import NOON, a_row, register
@@ -165,6 +166,7 @@ def test_whoever_has_the_telephone_now_hears_no_more_of_its_households(runtime):
     assert [act(runtime, "disown").name for _ in range(2)] == ["ok", "ok"]
     assert all(contact.ended_by for contact in rows(runtime, Contact))
     assert act(runtime, "my_file").name == "none"
+    assert [one.why for one in rows(runtime, Suppression)] == ["not_mine"]
     ended = [entry for entry in rows(runtime, AuditEntry) if entry.act == "number.unbound"]
     assert [entry.by for entry in ended] == ["telephone"] * 2
     assert {message.medium for message in rows(runtime, Message) if message.notice == "number_changed"} == {"letter"}

@@ -379,6 +379,6 @@ def test_of_many_who_ask_at_once_one_number_waits(house):
 def test_a_stop_at_the_old_number_does_not_wake_it_again(house):
     ask(house, channel="centre")
     with house.database.write() as session:
-        households.suspend(session, house.vault, OLD, None)
+        households.resume(session, house.vault, OLD)
         assert session.scalar(sa.select(sa.func.count()).select_from(Contact)) == 2
     assert texted(house) == NEW

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
+from datetime import timedelta
 
 import pytest
 
 from channels.text import parts
+from gateway import outbox
 from gateway.keywords import meant
 from gateway.outbox import Message
 from gateway.registry.complaint import Complaint
 from gateway.registry.household import Contact
+from gateway.registry.suppression import Suppression
 from gateway.tellings import OF_A_SCORE
 from gateway.web.sms import ANSWERS_A_DAY, LIVES_S, SAME_A_DAY
 from tests.conftest import SETTINGS, a_row, open_house, register
@@ -300,3 +303,52 @@ def test_a_number_is_followed_from_any_menu(runtime, web):
     number = next(word for word in filed.split() if word.isdecimal())
     write(runtime, web, "reclamation")
     assert "Réclamation" in write(runtime, web, number)
+
+
+# The provider's own list
+
+
+OPT_OUT = {"senderId": "RSU", "phoneNumber": PHONE}
+
+
+def suppressed(runtime):
+    return {(one.why, one.by) for one in rows(runtime, Suppression)}
+
+
+def test_whom_the_provider_lists_as_opted_out_gets_what_waits_by_letter(runtime, web):
+    for _ in range(2):
+        assert web.post(f"{AFRICASTALKING}/opt-out", data=OPT_OUT).status_code == 200
+    assert suppressed(runtime) == {("opt_out_callback", "africastalking")}
+    assert stopped(runtime) == [True]
+    assert sorted((one.medium, one.state) for one in rows(runtime, Message) if one.notice in OF_A_SCORE) == [
+        ("letter", "created"), ("sms", "failed")]
+    assert replies(runtime) == [], "a provider that has blocked us is given nothing to send"
+
+
+@one_kind
+@pytest.mark.parametrize("changed", [{"phoneNumber": "+33612345678"}, {"phoneNumber": "0612345678"},
+                                     {"phoneNumber": f"{PHONE}\n"}, {"phoneNumber": [PHONE, PHONE]},
+                                     {"senderId": ["RSU", "RSU"]}])
+def test_a_notice_of_an_opt_out_that_is_none_is_refused(runtime, web, changed):
+    before = contents(runtime)
+    assert web.post(f"{AFRICASTALKING}/opt-out", data={**OPT_OUT, **changed}).status_code == 403
+    assert contents(runtime) == before
+
+
+def test_stop_outlives_the_household_and_start_lifts_it(runtime, web):
+    text(web, "STOP", phone="+212612300001")
+    register(runtime, a_row("2900000002", "0612300001"))
+    told = [one.medium for one in rows(runtime, Message) if one.notice in OF_A_SCORE]
+    assert sorted(told) == ["letter", "sms"], "the second household has no telephone for us"
+    assert suppressed(runtime) == {("stop", "telephone")}
+    text(web, "START", "in-2", phone="+212612300001")
+    assert suppressed(runtime) == set()
+
+
+def test_whoever_stopped_and_writes_to_us_is_answered(runtime, web):
+    text(web, "STOP")
+    text(web, "Bonjour", "in-2")
+    waiting = [one.id for one in replies(runtime)]
+    with runtime.database.write() as session:
+        claims = outbox.claim(session, runtime.vault, waiting, "twilio", runtime.clock(), timedelta(seconds=60))
+    assert len(claims) == len(waiting) == 2
