@@ -10,13 +10,20 @@
 """
 
 from gateway.outbox.letters import (
+    ACTS,
+    POST,
+    RETURNED_FOR,
+    CannotBe,
     Paper,
+    Tracked,
     claim_letters,
     posted,
     printed,
-    returned,
+    report,
     run_state,
+    settlement_of,
     told_a_stranger,
+    track,
 )
 from gateway.outbox.message import (
     ANNOUNCEMENT,
@@ -37,9 +44,10 @@ from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, due,
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
-    "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
-    "TRANSITIONS", "Attempt", "Claim", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement",
-    "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "due", "expire", "give_up",
-    "new_reference", "post", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state", "settle",
-    "settle_receipts", "told_a_stranger", "unknowns",
+    "ACTS", "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "POST", "REPLY",
+    "RETURNED_FOR", "SENDS_AT_MOST", "TRANSITIONS", "Attempt", "CannotBe", "Claim", "Draft", "Due", "Message",
+    "Paper", "Promise", "ReceiptRecord", "Settlement", "Tracked", "cancel", "cancel_all", "cancel_others", "claim",
+    "claim_letters", "close", "due", "expire", "give_up", "new_reference", "post", "posted", "printed",
+    "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts", "settlement_of",
+    "told_a_stranger", "track", "unknowns",
 ]
