@@ -6,9 +6,11 @@
     receipts     what providers report, kept at once and settled a moment later
     unsure       sends of which nobody knows
     letters      printing runs, the post, what it brings back
+    late         texts that will not tell in time, and make way for a letter
     months       the large tables, a part each month (PostgreSQL)
 """
 
+from gateway.outbox.late import make_way
 from gateway.outbox.letters import (
     ACTS,
     POST,
@@ -47,7 +49,7 @@ __all__ = [
     "ACTS", "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "POST", "REPLY",
     "RETURNED_FOR", "SENDS_AT_MOST", "TRANSITIONS", "Attempt", "CannotBe", "Claim", "Draft", "Due", "Message",
     "Paper", "Promise", "ReceiptRecord", "Settlement", "Tracked", "cancel", "cancel_all", "cancel_others", "claim",
-    "claim_letters", "close", "due", "expire", "give_up", "new_reference", "post", "posted", "printed",
+    "claim_letters", "close", "due", "expire", "give_up", "make_way", "new_reference", "post", "posted", "printed",
     "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts", "settlement_of",
     "told_a_stranger", "track", "unknowns",
 ]
