@@ -14,12 +14,13 @@ jobs keep the hours.
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       errands.py     what programmes have households told, once however often they ask
+      post.py        on which day a letter is posted, and when it is there
       calling.py     people who are called back; doubt.py telephones that may be somebody else's by now
       keywords.py    what somebody means by a text
       tellings.py    event -> notice, and the facts that fill it
       notices.py     notice -> medium, language, hour, or silence
       proof.py       what shows that a household was told, and what takes that proof away
-      untold.py      what could not be worded waits, and hinders nobody
+      untold.py      what could not be worded waits, and hinders nobody; unreached.py letters that wait at a centre
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
                      registry), access (PIN and lock), memory (Redis, sealed), ear (a screen as it is heard);
@@ -32,7 +33,7 @@ jobs keep the hours.
                      for the answers of partner bodies
       judging.py     every household judged again, when a limit or a condition takes effect
       deadlines.py   what the passing of time does to promises, and who is told
-      paper.py       letters into the tray, and posted
+      paper.py       letters into the tray, and posted; scans.py what the print house and the post report of them
       web/           a provider's callback in, an answer out: ussd, sms, voice (saying: what is said in a call),
                      receipts; conversation (one turn of any), punctual (an answer in time), departures (figures);
                      api (docs/api.yaml) for programmes' machines, problems (RFC 9457)
@@ -65,8 +66,8 @@ The rooms of the registry:
 
 Import order, bottom to top (checked by import-linter):
 
-    channels | settings, vault -> db -> registry -> words, outbox, calling, errands -> reasons, tellings -> untold
-    -> proof -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
+    channels | settings, vault -> db -> registry -> post -> words, outbox, calling, errands -> reasons, tellings
+    -> untold -> proof -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
 
 Invariants, that is, what is deliberately absent:
 
@@ -83,7 +84,8 @@ Invariants, that is, what is deliberately absent:
 
 Two walks. A notice: `registry.extract` reads a row, `registry.intake` stores and scores it and returns an event,
 `notices` words it into `outbox`, all in one transaction | `jobs.relay` wakes it, `jobs.deliver` claims, sends
-and settles | `web.receipts` hears what became of it, `proof` keeps it, or `notices` turns to paper.
+and settles | `web.receipts` hears what became of it, `proof` keeps it, or `notices` turns to paper, which `scans`
+follows.
 A request: `web.ussd` reads the turn, `web.conversation` recalls the session, `dialogue.engine` takes the step,
 `dialogue.acts` does what it asks, and the screen goes back. A text and a call take the same way; what they answer is
 the same position, worded for three parts of an SMS or for the ear.

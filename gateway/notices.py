@@ -20,10 +20,10 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from channels.text import fold
-from gateway import outbox, proof, reasons, untold
+from gateway import outbox, proof, reasons, unreached, untold
 from gateway.errands import Errand
 from gateway.hours import awake
-from gateway.outbox import DECISION, LANES, REPLY, Draft, Settlement
+from gateway.outbox import DECISION, LANES, REPLY, Draft, Message, Settlement
 from gateway.registry import audit, number_change, registration, suppression
 from gateway.registry import household as households
 from gateway.registry.clock import day_of, start_of
@@ -43,7 +43,7 @@ FAULTS = (TemplateError, CannotOpen, LookupError, ValueError, TypeError, Attribu
 Failed = dict[Telling, Exception]
 
 # A letter takes days: as long as one with a PIN may be under way, no other is sent.
-POST_TAKES = timedelta(days=14)
+PIN_TAKES = timedelta(days=14)
 A_DAY = timedelta(days=1)
 # What a conversation says next is a message under this name; no document words it.
 ANSWER = "answer"
@@ -112,29 +112,46 @@ class Teller:
             told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
             self._tell(session, [told], now, by_post=True)
 
-    def came_back(self, session: Session, reference: str, *, by: str, now: datetime, run: str | None = None) -> bool:
-        """The post has brought a letter back: what it told was not told. False when no posted letter is this one.
+    def came_back(self, session: Session, letter: Message, reason: str, *, by: str, now: datetime) -> None:
+        """The post has brought this letter back: what it told was not told, and its household is called in."""
+        if letter.household_id is None:
+            return
+        proof.take_back(session, self.vault, letter, now)
+        audit.record(session, self.vault, "letter.returned", by=by, now=now, household_id=letter.household_id,
+                     subject=letter.id, notice=letter.notice, reason=reason)
+        self.call_in(session, {letter.id: letter.household_id}, reason, now)
 
-        `run` says which, where two bear the same code; without it, `NotAllowed` names their runs.
-        """
-        message = outbox.returned(session, reference, now, run)
-        if message is None or message.household_id is None:
-            return False
-        proof.take_back(session, self.vault, message, now)
-        audit.record(session, self.vault, "letter.returned", by=by, now=now, household_id=message.household_id,
-                     subject=message.id, notice=message.notice)
-        return True
+    def call_in(self, session: Session, letters: Mapping[UUID, UUID], reason: str, now: datetime) -> None:
+        """Nobody can bring these letters, each named with its household: they are listed, and who has a telephone is
+        texted to come to the centre, once a day."""
+        call = day_of(now).isoformat()
+        unreached.keep(session, letters, reason, call, now)
+        self._tell(session, [Telling(unreached.CALLS, home, call) for home in dict.fromkeys(letters.values())], now)
+
+    def handed_over(self, session: Session, reference: str, *, by: str, now: datetime) -> bool:
+        """The household was given this letter at its centre, and so was told today. False when it does not wait."""
+        found = [one.message for one in outbox.track(session, [reference])
+                 if unreached.end(session, one.message.id, now)]
+        for letter in found:
+            if letter.household_id is None:
+                continue
+            audit.record(session, self.vault, "letter.handed_over", by=by, now=now, household_id=letter.household_id,
+                         subject=letter.id, notice=letter.notice)
+            proof.keep(session, self.vault, Settlement(letter.id, letter.household_id, letter.notice, letter.subject,
+                                                       "centre", letter.state, now), letter.household_id, now)
+        return bool(found)
 
     def forget(self, session: Session, household_id: UUID, now: datetime) -> None:
         """The household has left the register: what nobody has begun to tell it is not told any more."""
         outbox.cancel_all(session, household_id, now)
+        unreached.forget(session, household_id, now)
 
     def send_pin(self, session: Session, home: Household, now: datetime) -> bool:
         """Post a letter with a new PIN. False when one is on its way already, or a new telephone number waits."""
-        under_way = sa.select(outbox.Message.id).where(
-            outbox.Message.household_id == home.id, outbox.Message.notice == "pin",
-            sa.or_(outbox.Message.state.in_(("created", "sending", "sent")),
-                   sa.and_(outbox.Message.state == "delivered", outbox.Message.changed_at > now - POST_TAKES)))
+        under_way = sa.select(Message.id).where(
+            Message.household_id == home.id, Message.notice == "pin",
+            sa.or_(Message.state.in_(("created", "sending", "sent", "handed")),
+                   sa.and_(Message.state == "delivered", Message.changed_at > now - PIN_TAKES)))
         if session.scalar(under_way.limit(1)) or number_change.frozen(session, home.id, now):
             return False
         draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {}, now)

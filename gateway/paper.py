@@ -20,7 +20,7 @@ from channels.letter.page import PIN_LINE, Letter, Unprintable
 from channels.letter.tray import NoSuchRun
 from gateway import outbox
 from gateway.dialogue.access import IssuedPin, keep_pins, with_pin
-from gateway.outbox import Paper
+from gateway.outbox import CannotBe, Paper
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.review import last_day
 from gateway.runtime import Runtime
@@ -28,6 +28,11 @@ from gateway.words import LOCALES
 
 log = logging.getLogger(__name__)
 
+# Why a run cannot have been posted on a day.
+WHY_NOT = {
+    "too_early": "it takes nothing before it is printed, nor after its cut-off hour (POST_CUT_OFF) that day",
+    "not_a_working_day": "it does not work on that day",
+}
 # A PDF of a hundred sheets takes some 230 MB to make, one of five hundred 800.
 A_RUN = 100
 
@@ -52,6 +57,8 @@ def print_due(runtime: Runtime) -> int:
     with runtime.database.write() as session:
         ours = outbox.printed(session, run, now, refused)
         if ours:
+            runtime.teller.call_in(session, {paper.id: paper.household_id for paper in papers if paper.id in refused},
+                                   "unprintable", now)
             keep_pins(session, runtime.vault, [pin for one, pin in pins.items() if one in printed], now)
     if not ours:
         log.error("a run took longer than its lease and was printed again by another worker: it is thrown away")
@@ -92,13 +99,16 @@ def post(runtime: Runtime, run: str, day: date | None = None) -> int:
     laid = next((laid for laid in runtime.tray.runs() if laid.name == run), None)
     if laid is None:
         raise NoSuchRun(run)
-    if not laid.printed_on <= posted_on <= day_of(now):
-        raise ValueError(f"the post cannot have taken it on {posted_on}: it was printed on {laid.printed_on}")
-    at = datetime.combine(posted_on, time(12), CASABLANCA)
-    with runtime.database.write() as session:
-        settlements = outbox.posted(session, run, at)
-        for settlement in settlements:
-            runtime.teller.heard(session, settlement, now)
+    if posted_on > day_of(now):
+        raise ValueError(f"the post cannot have taken it on {posted_on}: that day has not come yet")
+    try:
+        with runtime.database.write() as session:
+            settlements = outbox.posted(session, run, datetime.combine(posted_on, time(12), CASABLANCA), runtime.post)
+            for settlement in settlements:
+                runtime.teller.heard(session, settlement, now)
+    except CannotBe as error:
+        raise ValueError(f"the post cannot have taken it on {posted_on}: {WHY_NOT[error.code]}, "
+                         f"and it was printed on {laid.printed_on}") from None
     runtime.tray.post(run, posted_on)
     return len(settlements)
 

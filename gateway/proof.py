@@ -19,6 +19,8 @@ from gateway.vault import Vault
 
 # A letter is in the box so long after the post took it; only then can a new telephone number be refused.
 LETTER_TAKES = number_change.WAIT_BY_LETTER - number_change.WAIT
+# What proves it, by the medium: the operator's word, the post's record, the clerk who handed the letter over.
+PROOFS = {"sms": "receipt", "letter": "posting", "centre": "handed_over"}
 
 
 def keep(session: Session, vault: Vault, told: Settlement, household_id: UUID, now: datetime) -> None:
@@ -32,7 +34,7 @@ def keep(session: Session, vault: Vault, told: Settlement, household_id: UUID, n
     elif told.notice in OF_A_SCORE:
         score.record_notification(
             session, household_id=household_id, score_id=UUID(told.subject), medium=told.medium, notified_on=day,
-            message_id=told.message_id, now=now, proof="posting" if told.medium == "letter" else "receipt")
+            message_id=told.message_id, now=now, proof=PROOFS[told.medium])
         registration.notified(session, household_id, on=day, now=now)
         stands_in(session, household_id, now)
         if told.medium == "sms":

@@ -27,6 +27,7 @@ from gateway.loop import Loop
 from gateway.notices import Teller
 from gateway.outbox import Due
 from gateway.pace import Pace
+from gateway.post import Post
 from gateway.recordings import Recordings
 from gateway.registry.clock import day_of
 from gateway.registry.formula import BadFormula, Formula
@@ -107,6 +108,11 @@ class Runtime:
     def tray(self) -> Tray:
         """Printed letters that wait for the post."""
         return Tray(Path(self.settings.var) / "tray")
+
+    @cached_property
+    def post(self) -> Post:
+        """When letters are taken, and when they are brought."""
+        return Post(self.settings.post_cut_off, self.settings.post_takes)
 
     @property
     def loop(self) -> Loop:

@@ -100,6 +100,8 @@ class Settings:
     late_warning_days: int
     number_wait_hours: int
     review_answer_days: int
+    post_cut_off: int
+    post_takes: int
     var: Path
     recordings: Path
     synthesized: bool
@@ -151,6 +153,8 @@ class Settings:
             late_warning_days=read.days("LATE_WARNING_DAYS", 8, at_most=9),
             number_wait_hours=read.seconds("NUMBER_WAIT_HOURS", 72),
             review_answer_days=read.seconds("REVIEW_ANSWER_DAYS", 30),
+            post_cut_off=read.days("POST_CUT_OFF", 15, at_most=23),
+            post_takes=read.days("POST_TAKES", 3, at_most=30),
             var=Path(read.text("VAR_DIR", "var")),
             recordings=Path(read.text("RECORDINGS_DIR", str(Path(read.text("VAR_DIR", "var")) / "recordings"))),
             synthesized=read.pattern("SYNTHESIZED_SPEECH", r"yes|no", "yes or no", "no") == "yes",

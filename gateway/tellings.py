@@ -246,7 +246,7 @@ def _on_its_way(session: Session, found: IndexScore, *more: str) -> bool:
     """Whether a score was told, or a notice of it is in one of these states, or out of our hands."""
     notices = sa.select(Message.id).where(
         Message.household_id == found.household_id, Message.notice.in_(OF_A_SCORE), Message.subject == str(found.id),
-        Message.state.in_(("sending", "unknown", "sent", "delivered", *more)))
+        Message.state.in_(("sending", "unknown", "sent", "handed", "delivered", *more)))
     return session.scalar(notices.limit(1)) is not None or score.notified(session, found.id) is not None
 
 
@@ -287,4 +287,5 @@ FACTS: Mapping[str, Callable[[Reader, Session, str], Facts | None]] = {
     "number_doubted": Reader._doubted,
     "data_round": Reader._nothing,
     "programme_invites": Reader._errand,
+    "letter_returned": Reader._nothing,
 }

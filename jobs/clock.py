@@ -11,6 +11,7 @@ from types import FrameType
 from redis.exceptions import RedisError
 
 from gateway import logs
+from gateway.post import PRINTING_HOUR
 from gateway.registry.clock import CASABLANCA
 from gateway.runtime import Runtime
 from gateway.settings import Settings
@@ -18,11 +19,10 @@ from jobs.alarm import enqueue
 
 log = logging.getLogger(__name__)
 
-# Seconds between two rings of each job. The print house fetches a day's letters in the evening.
+# Seconds between two rings of each job.
 RINGS = {"relay": 1.0, "settle_receipts": 0.5, "sweep": 5.0, "print_letters": 3600.0, "tell": 5.0,
          "watch_deadlines": 60.0, "call_back": 5.0, "fetch_voice_messages": 30.0, "doubt_numbers": 86400.0,
          "prepare_months": 86400.0}
-PRINTING_HOUR = 18
 
 
 def ring(runtime: Runtime, stop: threading.Event) -> None:

@@ -41,6 +41,9 @@ class CrashingTray(Tray):
     def keep(self, run):
         return self._do("keep", super().keep, run)
 
+    def post(self, *arguments):
+        return self._do("post", super().post, *arguments)
+
     def _do(self, step, act, *arguments):
         if step == self.step and not self.after:
             raise Crash
@@ -310,8 +313,10 @@ def test_what_does_not_lie_in_the_tray_is_not_posted(runtime):
 def test_a_run_of_which_the_record_was_committed_and_the_sheets_were_left_is_finished_by_posting_again(runtime):
     told_by_letter(runtime)
     run = printed(runtime)
-    with runtime.database.write() as session:
-        for told in outbox.posted(session, run, runtime.clock()):
-            runtime.teller.heard(session, told, runtime.clock())
+    broken = replace(runtime)
+    broken.__dict__["tray"] = CrashingTray(runtime.tray, "post")
+    with pytest.raises(Crash):
+        paper.post(broken, run)
+    assert (len(sheets(runtime)), states(runtime)) == (1, ["delivered"])
     assert paper.post(runtime, run) == 0
     assert sheets(runtime) == []

@@ -36,7 +36,7 @@ from gateway.registry.update import DataUpdate
 from jobs.sweep import sweep
 from tests.conftest import NOON, a_row, register
 from tests.registry.asking import an_answer, answer
-from tests.test_tellings import arrives, does, messages
+from tests.test_tellings import arrives, brings_back, does, messages
 from tests.web.desk import homes, rows
 
 OLD, NEW = "+212612345678", "+212712345678"
@@ -84,8 +84,7 @@ def test_a_letter_that_comes_back_late_does_not_undo_what_was_told_since(runtime
     corrected(runtime, 1, "2")
     arrives(runtime, notice="index_changed", medium="sms")
     clock.forward(days=10)
-    with runtime.database.write() as session:
-        assert runtime.teller.came_back(session, letter.reference, by="Salma", now=clock())
+    assert brings_back(runtime, letter.reference)
     assert standing(runtime)[0] == "notified"
     assert [one.medium for one in rows(runtime, Notification)] == ["sms"]
     with runtime.database.read() as session:
@@ -102,8 +101,7 @@ def test_a_text_that_arrived_after_all_proves_what_the_returned_letter_did(runti
     arrives(runtime, medium="sms")
     (letter,) = messages(runtime, medium="letter")
     clock.forward(days=9)
-    with runtime.database.write() as session:
-        assert runtime.teller.came_back(session, letter.reference, by="Salma", now=clock())
+    assert brings_back(runtime, letter.reference)
     assert [one.medium for one in rows(runtime, Notification)] == ["sms"]
     assert standing(runtime)[0] == "notified"
 
@@ -116,10 +114,9 @@ def test_of_two_letters_with_one_number_the_run_says_which_came_back(runtime):
         for run, letter in zip(("first", "second"), letters, strict=True):
             session.execute(sa.update(Message).where(Message.id == letter.id).values(reference="123456789", run=run))
     arrives(runtime, medium="letter")
-    with runtime.database.write() as session:
-        with pytest.raises(NotAllowed, match="first, second"):
-            runtime.teller.came_back(session, "123456789", by="Salma", now=NOON)
-        assert runtime.teller.came_back(session, "123456789", by="Salma", now=NOON, run="second")
+    with pytest.raises(NotAllowed, match="first, second"):
+        brings_back(runtime, "123456789")
+    assert brings_back(runtime, "123456789", run="second")
     assert [one.household_id for one in rows(runtime, Notification)] == [letters[0].household_id]
 
 
@@ -141,8 +138,7 @@ def test_what_a_stranger_was_told_the_household_is_told_by_letter_and_its_days_b
     arrives(house, medium="letter", notice="index_assigned")
     assert standing(house) == ("notified", clock().date())
     (letter,) = messages(house, medium="letter", notice="index_assigned")
-    with house.database.write() as session:
-        assert house.teller.came_back(session, letter.reference, by="Salma", now=clock())
+    assert brings_back(house, letter.reference)
     assert rows(house, Notification) == [], "what the stranger read proves nothing, whatever becomes of the letter"
 
 

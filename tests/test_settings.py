@@ -68,6 +68,7 @@ MALFORMED = [
     ("LEASE_S", "0"), ("LEASE_S", "-5"), ("LEASE_S", "soon"), ("RECONCILE_AFTER_S", "1.5"),
     ("UNKNOWN_FOR_S", "9999999"),
     ("LATE_WARNING_DAYS", "10"), ("LATE_WARNING_DAYS", "0"),
+    ("POST_CUT_OFF", "24"), ("POST_CUT_OFF", "0"), ("POST_TAKES", "31"), ("POST_TAKES", "soon"),
     ("SYNTHESIZED_SPEECH", "maybe"),
     ("VOICE_PROVIDER", "pigeon"), ("VOICE_PROVIDER", "twilio,africastalking"),
     ("VOICE_NUMBER", "0530000080"), ("VOICE_NUMBER", "+212 530 00 00 80"), ("MISSED_CALL_NUMBER", "+0530000080"),

@@ -25,12 +25,14 @@ from gateway.registry import (
     update,
 )
 from gateway.registry import review as reviews
+from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
 from gateway.registry.score import CurrentScore, IndexScore, Notification
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
+from gateway.scans import Scan, take_one
 from tests.conftest import EXAMPLE, NOON, a_row, register
 from tests.registry.asking import all_answers, an_answer, answer, declare
 from tests.web.desk import PHONE, homes, rows
@@ -67,6 +69,11 @@ def arrives(runtime, state: str = "delivered", **like) -> None:
             session.execute(sa.update(Message).where(Message.id == message.id).values(state=state))
             runtime.teller.heard(session, Settlement(message.id, message.household_id, message.notice, message.subject,
                                                      message.medium, state, runtime.clock()), runtime.clock())
+
+
+def brings_back(runtime, reference: str, reason: str = "moved", run: str | None = None) -> bool:
+    """The post brings a letter back, and a clerk types its code."""
+    return take_one(runtime, Scan(0, reference, "returned", day_of(runtime.clock()), reason, run), by="Salma")
 
 
 def does(runtime, verb, *arguments, **named):
@@ -228,9 +235,8 @@ def test_a_letter_that_the_post_brings_back_has_told_nobody(runtime):
     register(runtime, a_row(phone=None))
     arrives(runtime, notice="index_assigned")
     (letter,) = messages(runtime)
-    with runtime.database.write() as session:
-        assert runtime.teller.came_back(session, letter.reference, by="Salma", now=runtime.clock())
-        assert not runtime.teller.came_back(session, letter.reference, by="Salma", now=runtime.clock())
+    assert brings_back(runtime, letter.reference)
+    assert not brings_back(runtime, letter.reference)
     assert rows(runtime, Notification) == []
     assert [row.state for row in rows(runtime, Registration)] == ["scored"]
     with runtime.database.read() as session:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +14,13 @@ from typing import BinaryIO
 import click
 import sqlalchemy as sa
 
-from channels.letter.tray import NoSuchRun
-from gateway import embedded, logs, paper
+from gateway import embedded, logs
 from gateway.cli import (
     audits,
     complaints,
     dialogues,
     figures,
+    letters,
     months,
     phones,
     programmes,
@@ -41,7 +41,6 @@ from gateway.registry.index import BadFormula, CannotCompute, Formula, UnknownTe
 from gateway.registry.numbers import read_number, spaced
 from gateway.registry.phones import NotATelephone, telephone
 from gateway.registry.sample import write_sample
-from gateway.runtime import Runtime
 from gateway.settings import SettingsError
 
 
@@ -186,39 +185,6 @@ def messages(state: str | None, reference: str | None, limit: int) -> None:
 
 
 @main.command()
-@click.option("--print", "printing", is_flag=True, help="print now what is due into the tray")
-@click.option("--post", "run", help="record that the post has taken this run; its sheets are removed")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day of posting; today if not given")
-@click.option("--returned", "reference", help="record that the post has brought back the letter of this code")
-@click.option("--of", "of_run", metavar="RUN", help="with --returned: the run of the letter, where two bear its code")
-@by
-def letters(printing: bool, run: str | None, day: datetime | None, reference: str | None, of_run: str | None,
-            by: str) -> None:
-    """The tray: runs of printed letters, and their posting."""
-    if day and not run:
-        raise click.UsageError("--on goes with --post RUN")
-    with opened() as runtime:
-        if printing:
-            click.echo(f"{paper.print_all(runtime)} letters printed")
-        if run:
-            try:
-                click.echo(f"{paper.post(runtime, run, day.date() if day else None)} letters posted")
-            except NoSuchRun:
-                raise click.ClickException(f"there is no run {run} in the tray") from None
-            except ValueError as error:
-                raise click.ClickException(str(error)) from None
-        if reference:
-            _came_back(runtime, reference, of_run, by)
-        for laid in runtime.tray.runs():
-            click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  "
-                       f"{laid.state}  {laid.path}")
-        with runtime.database.read() as session:
-            waiting = session.scalar(sa.select(sa.func.count()).select_from(Message).where(
-                Message.medium == "letter", Message.state == "created"))
-        click.echo(f"{waiting} letters wait to be printed")
-
-
-@main.command()
 def release() -> None:
     """Bring the database to this version's tables (Alembic). Run before the new processes start."""
     with opened(prepare=False) as runtime:
@@ -226,14 +192,6 @@ def release() -> None:
         with runtime.database.write() as session:
             parted.prepare(session.connection(), runtime.clock().date())
     click.echo("database: up to date")
-
-
-def _came_back(runtime: Runtime, reference: str, run: str | None, by: str) -> None:
-    number = read_number(reference)
-    with runtime.database.write() as session:
-        if number is None or not runtime.teller.came_back(session, number, by=by, now=runtime.clock(), run=run):
-            raise click.ClickException("no posted letter has this code; it stands on the letter, in nine digits")
-    click.echo("the household was not told: its sixty days have not begun; correct its address at the centre")
 
 
 def _term(written: str) -> tuple[str, Decimal]:
@@ -245,6 +203,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, suppressions, recordings, months):
+             phones, suppressions, letters, recordings, months):
     for command in room.commands:
         main.add_command(command)

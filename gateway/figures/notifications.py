@@ -17,7 +17,7 @@ from gateway.registry.update import DataUpdate
 BY_PIN = ("ussd", "voice")
 # Days after its posting until which a letter may come back. No source gives the post's own figure: a choice.
 COMES_BACK_WITHIN = 30
-UNDER_WAY = ("created", "sending", "unknown", "sent")
+UNDER_WAY = ("created", "sending", "unknown", "sent", "handed")
 
 
 def not_01(scope: Scope) -> Figure:

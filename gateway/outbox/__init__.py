@@ -6,17 +6,26 @@
     receipts     what providers report, kept at once and settled a moment later
     unsure       sends of which nobody knows
     letters      printing runs, the post, what it brings back
+    late         texts that will not tell in time, and make way for a letter
     months       the large tables, a part each month (PostgreSQL)
 """
 
+from gateway.outbox.late import make_way
 from gateway.outbox.letters import (
+    ACTS,
+    POST,
+    RETURNED_FOR,
+    CannotBe,
     Paper,
+    Tracked,
     claim_letters,
     posted,
     printed,
-    returned,
+    report,
     run_state,
+    settlement_of,
     told_a_stranger,
+    track,
 )
 from gateway.outbox.message import (
     ANNOUNCEMENT,
@@ -37,9 +46,10 @@ from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, clos
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
-    "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
-    "TRANSITIONS", "Attempt", "Claim", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement",
-    "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "close_suppressed", "due", "expire",
-    "give_up", "new_reference", "post", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state",
-    "settle", "settle_receipts", "told_a_stranger", "unknowns",
+    "ACTS", "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "POST", "REPLY",
+    "RETURNED_FOR", "SENDS_AT_MOST", "TRANSITIONS", "Attempt", "CannotBe", "Claim", "Draft", "Due", "Message",
+    "Paper", "Promise", "ReceiptRecord", "Settlement", "Tracked", "cancel", "cancel_all", "cancel_others", "claim",
+    "claim_letters", "close", "close_suppressed", "due", "expire", "give_up", "make_way", "new_reference", "post",
+    "posted", "printed", "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts",
+    "settlement_of", "told_a_stranger", "track", "unknowns",
 ]

@@ -1,19 +1,44 @@
-"""Letters of the outbox: taken into a printing run, printed, posted, brought back."""
+"""Letters of the outbox: taken into a printing run, printed, handed over, posted, brought back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.outbox.message import PUT_ASIDE, Message, Settlement, move, opened, told
-from gateway.registry.steps import NotAllowed
+from gateway.db import among
+from gateway.outbox.message import PUT_ASIDE, Attempt, Message, Settlement, move, opened, told
+from gateway.post import Post
+from gateway.registry.clock import CASABLANCA, day_of, is_working_day
 from gateway.vault import Vault
+
+POST = "post"
+# Why the post brings a letter back: what can be ticked on its label (UPU, form CN 15, "Return"), and a word for all
+# else. `returned_for` in templates/words has what a clerk reads, and what may stand for them in a file of scans.
+RETURNED_FOR = ("unknown", "moved", "refused", "insufficient", "unclaimed", "deceased", "other")
+
+# What is reported of a letter: the state that it comes to, and those in which that is news.
+ACTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "accepted": ("handed", ("sent",)),
+    "posted": ("delivered", ("sent", "handed")),
+    "returned": ("returned", ("handed", "delivered")),
+}
+WAY = ("sent", "handed", "delivered", "returned")
+
+
+class CannotBe(Exception):
+    """What is reported of a letter cannot be so. `code` is one of: not_printed, not_posted, in_future, too_early,
+    not_a_working_day. `facts` are those that whoever corrects it must know."""
+
+    def __init__(self, code: str, **facts: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,14 @@ class Paper:
     locale: str
     lines: str = field(repr=False)
     body: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A letter and its last printing, held until the transaction ends."""
+
+    message: Message
+    printing: Attempt
 
 
 def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease: timedelta,
@@ -45,6 +78,7 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
         elif message.household_id and message.reference not in papers:
             message.state, message.fence, message.changed_at = "sending", message.fence + 1, now
             message.lease_until, message.run = now + lease, run
+            session.add(Attempt(message_id=message.id, fence=message.fence, provider=POST, started_at=now))
             papers[message.reference] = Paper(message.id, message.household_id, message.token, message.notice,
                                               message.reference, message.locale, *readable)
     return list(papers.values())
@@ -58,6 +92,8 @@ def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUI
     held = [Message.run == run, Message.state == "sending"]
     failed = session.scalars(sa.update(Message).where(*held, Message.id.in_(list(unprintable)))
                              .values(state="failed", changed_at=now).returning(Message.id)).all()
+    session.execute(sa.update(Attempt).where(Attempt.message_id.in_(failed), Attempt.provider == POST,
+                                             Attempt.outcome.is_(None)).values(outcome="unprintable", ended_at=now))
     sent = session.scalars(sa.update(Message).where(*held).values(state="sent", changed_at=now)
                            .returning(Message.id)).all()
     return bool(failed or sent)
@@ -66,32 +102,83 @@ def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUI
 def run_state(session: Session, run: str) -> Literal["printed", "held", "lost"]:
     """Whether a run was printed and written down, is being printed, or was lost: `expire` has made it due again."""
     states = set(session.scalars(sa.select(Message.state).where(Message.run == run).distinct()))
-    if states & {"sent", "delivered"}:
+    if states.intersection(WAY):
         return "printed"
     return "held" if "sending" in states else "lost"
 
 
-def posted(session: Session, run: str, now: datetime) -> list[Settlement]:
-    """The post has taken this run; its record is the proof of notification."""
-    rows = session.scalars(sa.select(Message.id).where(Message.run == run, Message.state == "sent")).all()
-    moved = [move(session, row, "delivered", now, only_from=("sent",)) for row in rows]
-    return [settled for settled in (told(message, now) for message in moved) if settled]
+def track(session: Session, references: Collection[str] = (), run: str | None = None) -> list[Tracked]:
+    """The letters that bear one of these numbers, and those of this run. Two may bear the same number: nine digits
+    are few for a country's letters."""
+    wanted = Message.run == run if run else among(session, Message.reference, list(references))
+    rows = session.execute(sa.select(Message, Attempt).outerjoin(Attempt, sa.and_(
+        Attempt.message_id == Message.id, Attempt.fence == Message.fence)).where(
+        Message.medium == "letter", wanted).order_by(Message.id)
+        .with_for_update(of=Message).execution_options(populate_existing=True)).all()
+    return [Tracked(message, printing or _begun(session, message)) for message, printing in rows]
 
 
-def returned(session: Session, reference: str, now: datetime, run: str | None = None) -> Message | None:
-    """The post has brought this letter back; None when no posted letter bears this reference.
+def report(letter: Tracked, act: str, on: date, post: Post, now: datetime, reason: str | None = None) -> bool:
+    """One of `ACTS` was done to this letter on this day. False when that, or more, is known already.
 
-    Raises `NotAllowed` when several do: nine digits are few for a country's letters. Then `run` says which.
+    A day once written down stays. Raises `CannotBe`.
     """
-    found = session.execute(sa.select(Message.id, Message.run).where(
-        Message.reference == reference, Message.medium == "letter", Message.state == "delivered",
-        Message.run == run if run else sa.true())).all()
-    if len(found) > 1:
-        raise NotAllowed("Several letters bear this number. Look which of these runs this one was in, and give it: "
-                         + ", ".join(sorted(str(one.run) for one in found)))
-    return move(session, found[0].id, "returned", now, only_from=("delivered",)) if found else None
+    stands, (state, starts) = letter.message.state, ACTS[act]
+    if stands not in WAY:
+        raise CannotBe("not_printed")
+    if WAY.index(stands) >= WAY.index(state):
+        return False
+    if stands not in starts:
+        raise CannotBe("not_posted")
+    if on > day_of(now):
+        raise CannotBe("in_future")
+    _check_day(letter, act, on, post)
+    _go_on(letter, act, datetime.combine(on, time(12), CASABLANCA), reason)
+    return True
+
+
+def posted(session: Session, run: str, at: datetime, post: Post | None = None) -> list[Settlement]:
+    """The post has taken what was left of this run. Its day is compared with what the `post` can do, if that is given:
+    raises `CannotBe`.
+    """
+    gone = [letter for letter in track(session, run=run) if letter.message.state in ACTS["posted"][1]]
+    for letter in gone:
+        if post:
+            _check_day(letter, "posted", day_of(at), post)
+        _go_on(letter, "posted", at)
+    session.flush()
+    return [settlement for letter in gone if (settlement := settlement_of(letter))]
+
+
+def settlement_of(letter: Tracked) -> Settlement | None:
+    """What somebody must hear of it, if it has come to an end."""
+    return told(letter.message, letter.message.changed_at)
 
 
 def told_a_stranger(session: Session, message_id: UUID, now: datetime) -> None:
     """This text was delivered, to somebody else: like a letter that came back, it told the household nothing."""
     move(session, message_id, "returned", now, only_from=("delivered",))
+
+
+def _begun(session: Session, message: Message) -> Attempt:
+    """One that was printed before printings were written down."""
+    printing = Attempt(message_id=message.id, fence=message.fence, provider=POST, started_at=message.created_at)
+    session.add(printing)
+    return printing
+
+
+def _go_on(letter: Tracked, act: str, at: datetime, reason: str | None = None) -> None:
+    letter.message.state, letter.message.changed_at = ACTS[act][0], at
+    letter.printing.outcome, letter.printing.ended_at, letter.printing.code = act, at, reason
+
+
+def _check_day(letter: Tracked, act: str, on: date, post: Post) -> None:
+    """A household's sixty days are counted from the day of posting: one that cannot be is not taken."""
+    printing = letter.printing
+    earliest = post.takes_on(printing.started_at) if act == "posted" else day_of(printing.started_at)
+    if printing.ended_at:
+        earliest = max(earliest, day_of(printing.ended_at))
+    if on < earliest:
+        raise CannotBe("too_early")
+    if act == "posted" and not is_working_day(on):
+        raise CannotBe("not_a_working_day")

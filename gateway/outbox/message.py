@@ -31,14 +31,17 @@ REPLY, DECISION, NOTICE, ANNOUNCEMENT = range(len(LANES))
 
 # held: of a campaign, and not let go yet. created: due, or waiting for its hour. sending: a worker holds it until its
 # lease ends. unknown: the provider may have it; ask before anything else. cancelled: another medium told the household
-# in the meantime, or the campaign was called off. returned: a posted letter that the post has brought back, or a text
-# that was delivered to a stranger. What was sent and did not arrive for a while may be made due again.
+# in the meantime, or the campaign was called off. A letter is sent when its sheet lies in the tray, handed when the
+# print house or the post has taken it, and delivered on the day of its posting, which is the proof that the law knows.
+# returned: a letter that the post has brought back, or a text that was delivered to a stranger. What was sent and did
+# not arrive for a while may be made due again.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "held": frozenset({"created", "cancelled"}),
     "created": frozenset({"sending", "sent", "delivered", "failed", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
     "unknown": frozenset({"created", "sent", "delivered", "failed"}),
-    "sent": frozenset({"created", "delivered", "failed"}),
+    "sent": frozenset({"created", "handed", "delivered", "failed"}),
+    "handed": frozenset({"delivered", "returned"}),
     "failed": frozenset({"delivered"}),
     "delivered": frozenset({"returned"}),
     "returned": frozenset(),
@@ -120,7 +123,8 @@ class Promise(Base):
 class Attempt(Base):
     """One send, written before it is made, so that a killed worker leaves word of which provider may have it.
 
-    `parts` and `cost` are the provider's own figures, `cost` in its own words (`MAD 0.2500`).
+    `parts` and `cost` are the provider's own figures, `cost` in its own words (`MAD 0.2500`). A letter's printing is a
+    send by the provider `post`: `outcome` is then the last that was reported of it, and `code` why it came back.
     """
 
     __tablename__ = "attempt"

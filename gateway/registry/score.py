@@ -136,8 +136,9 @@ class ProgrammeDecision(Base):
 class Notification(Base):
     """The day a household was told a score, and the proof. The 60 days of a review run from it.
 
-    `proof` is `receipt` (the operator's delivery receipt) or `posting` (the post's record). `reminded_at` is when the
-    end of the sixty days came near: the household was reminded, unless it had asked already or has another index.
+    `proof` is `receipt` (the operator's delivery receipt), `posting` (the post's record) or `handed_over` (a letter
+    that could not be brought was given to it at its centre). `reminded_at` is when the end of the sixty days came
+    near: the household was reminded, unless it had asked already or has another index.
     """
 
     __tablename__ = "notification"

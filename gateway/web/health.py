@@ -11,6 +11,7 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gateway import unreached
 from gateway.outbox import Message, ReceiptRecord
 from gateway.registry.complaint import Complaint
 from gateway.registry.review import Review
@@ -68,6 +69,11 @@ class Figures:
                                                    .where(ReceiptRecord.look_at.is_not(None))))
             yield GaugeMetricFamily("mouachir_untold", "Notices that could not be worded or posted",
                                     session.scalar(sa.select(sa.func.count()).select_from(Untold)))
+            at_centre = GaugeMetricFamily("mouachir_letters_at_centre", "Letters to be handed over, by what became of "
+                                          "the text that calls their household", labels=["called"])
+            for called, count in sorted(unreached.count(session).items()):
+                at_centre.add_metric([called], count)
+            yield at_centre
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):

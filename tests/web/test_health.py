@@ -120,5 +120,5 @@ def test_an_empty_house_has_figures_too(runtime):
     families, _ = figures(client(runtime))
     assert {family.name for family in families} == {
         "mouachir_messages", "mouachir_reviews", "mouachir_complaints", "mouachir_receipts_unmatched",
-        "mouachir_untold",
+        "mouachir_untold", "mouachir_letters_at_centre",
         "mouachir_outbox_oldest_due_seconds"}

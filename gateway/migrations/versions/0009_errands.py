@@ -8,7 +8,7 @@ from alembic import op
 from gateway.db import UtcDateTime
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0008"
 
 
 def upgrade() -> None:

@@ -1,0 +1,132 @@
+"""The command on letters: the tray, the post, what it reports and brings back, and who must come for a letter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+
+from channels.letter.tray import NoSuchRun
+from gateway import paper, unreached
+from gateway.cli.opening import MANY, by, opened
+from gateway.outbox import RETURNED_FOR, Message
+from gateway.registry.clock import day_of
+from gateway.registry.numbers import read_number, spaced
+from gateway.runtime import Runtime
+from gateway.scans import Scan, take_one, take_scans
+
+A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+A_REPORT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--print", "printing", is_flag=True, help="print now what is due into the tray")
+@click.option("--post", "run", help="record that the post has taken this run; its sheets are removed")
+@click.option("--scan", type=A_FILE, help="read a file of the print house's or the post's scans (docs/deploy.md)")
+@click.option("--report", type=A_REPORT, help="with --scan: where refusals are written")
+@click.option("--accepted", metavar="CODE", help="record that the print house or the post has the letter of this code")
+@click.option("--posted", metavar="CODE", help="record that the post has posted the letter of this code")
+@click.option("--returned", metavar="CODE", help="record that the post has brought back the letter of this code")
+@click.option("--reason", type=click.Choice(RETURNED_FOR), help="with --returned: why; other if not given")
+@click.option("--of", "of_run", metavar="RUN", help="with a code: the run of the letter, where two bear its code")
+@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="the day of it; today if not given")
+@click.option("--handed-over", metavar="CODE", help="record that a household was given this letter at its centre")
+@click.option("--centre", is_flag=True, help="list the letters that wait for their household at its centre")
+@click.option("--limit", type=MANY, default=100, show_default=True, help="with --centre")
+@by
+def letters(printing: bool, run: str | None, scan: Path | None, report: Path | None, accepted: str | None,
+            posted: str | None, returned: str | None, reason: str | None, of_run: str | None, on: datetime | None,
+            handed_over: str | None, centre: bool, limit: int, by: str) -> None:
+    """The tray: runs of printed letters, their posting, and what comes back."""
+    typed = {act: code for act, code in (("accepted", accepted), ("posted", posted), ("returned", returned)) if code}
+    if on and not run and not typed:
+        raise click.UsageError("--on goes with --post RUN and with the code of a letter")
+    if reason and not returned:
+        raise click.UsageError("--reason goes with --returned CODE")
+    with opened() as runtime:
+        day = on.date() if on else day_of(runtime.clock())
+        if printing:
+            click.echo(f"{paper.print_all(runtime)} letters printed")
+        if run:
+            _post(runtime, run, day)
+        for act, code in typed.items():
+            why = (reason or "other") if act == "returned" else None
+            _typed(runtime, Scan(0, _code(code), act, day, why, of_run), by)
+        if scan:
+            _scan(runtime, scan, report or scan.with_suffix(".report.jsonl"), by)
+        if handed_over:
+            _hand_over(runtime, _code(handed_over), by)
+        if centre:
+            _list_centre(runtime, limit)
+        else:
+            _list_runs(runtime)
+
+
+def _post(runtime: Runtime, run: str, day: date) -> None:
+    try:
+        click.echo(f"{paper.post(runtime, run, day)} letters posted")
+    except NoSuchRun:
+        raise click.ClickException(f"there is no run {run} in the tray") from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _typed(runtime: Runtime, scan: Scan, by: str) -> None:
+    news = take_one(runtime, scan, by=by)
+    click.echo(f"{spaced(scan.reference)}  {scan.act if news else 'known already: nothing is changed'}")
+    if news and scan.act == "returned":
+        click.echo("what it says was not told: its days have not begun; correct the household's address at the centre")
+
+
+def _scan(runtime: Runtime, file: Path, report: Path, by: str) -> None:
+    if report.resolve() == file.resolve() or not report.resolve().parent.is_dir():
+        raise click.UsageError(f"--report: {report} is the file itself, or in no folder that exists")
+    size = max(file.stat().st_size, 1)
+    with file.open("rb") as stream, click.progressbar(length=size, label=f"read {file.name}") as bar:
+        done = take_scans(runtime, stream, report, lambda position: bar.update(position - bar.pos), by=by)
+    click.echo(f"{done.accepted} accepted, {done.posted} posted, {done.returned} returned, {done.known} known before, "
+               f"{done.refused} refused; report: {report}")
+    if done.refused and not done.accepted + done.posted + done.returned + done.known:
+        raise click.ClickException("no line could be recorded: is this a file of scans? See docs/deploy.md")
+
+
+def _hand_over(runtime: Runtime, reference: str, by: str) -> None:
+    with runtime.database.write() as session:
+        if not runtime.teller.handed_over(session, reference, by=by, now=runtime.clock()):
+            raise click.ClickException("no letter of this code waits at a centre; see mouachir letters --centre")
+    click.echo(f"{spaced(reference)}  handed over: the household was told today")
+
+
+def _list_centre(runtime: Runtime, limit: int) -> None:
+    """No name and no address: the letter itself bears them, and the code by which it is found here."""
+    with runtime.database.read() as session:
+        waiting, counted = unreached.waiting(session, limit), unreached.count(session)
+    for one in waiting:
+        click.echo(f"{spaced(one.reference)}  {one.commune:12}  {day_of(one.since)}  {one.reason:12}  {one.notice:20}  "
+                   f"called: {one.called}")
+    click.echo(f"{counted.total()} letters wait at their centre; of {counted['nobody']} the household was not called")
+
+
+def _list_runs(runtime: Runtime) -> None:
+    for laid in runtime.tray.runs():
+        click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  {laid.state}  {laid.path}")
+    with runtime.database.read() as session:
+        counted = session.execute(sa.select(Message.state, sa.func.count()).where(
+            Message.medium == "letter", Message.state.in_(("created", "handed"))).group_by(Message.state))
+        states = Counter({state: number for state, number in counted})
+        at_centre = unreached.count(session).total()
+    click.echo(f"{states['created']} letters wait to be printed, {states['handed']} were handed over and are not "
+               f"posted, {at_centre} wait at their centre")
+
+
+def _code(typed: str) -> str:
+    number = read_number(typed)
+    if number is None:
+        raise click.UsageError("a code of ours has nine digits, which fit each other; it stands on the letter")
+    return number
+
+
+commands: tuple[click.Command, ...] = (letters,)
