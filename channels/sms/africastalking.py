@@ -33,7 +33,7 @@ MOBILE = r"\+212[67][0-9]{8}"
 # How many telephones a request may name is not documented; a form of this many stays below 4 KB.
 TOGETHER = 200
 # A number that is read where a code should stand may have any length.
-LONGEST_CODE = 12
+LONGEST_CODE = 6
 
 
 class AfricasTalkingSms:

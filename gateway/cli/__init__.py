@@ -27,6 +27,7 @@ from gateway.cli import (
     registrations,
     rescore,
     reviews,
+    routes,
     scores,
     updates,
 )
@@ -240,6 +241,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, recordings):
+             phones, recordings, routes):
     for command in room.commands:
         main.add_command(command)
