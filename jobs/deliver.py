@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 128
 # A job takes nothing new in hand after so long, so that no other waits for it: the relay wakes what is left.
 SLICE_S = 20.0
+# What ends within this time is settled together: a statement for each few would cost more than the sends.
+GATHERED_S = 0.03
 
 Result = Accepted | SendError
 
@@ -47,7 +49,20 @@ class _Flight:
         self._in_air = 0
 
     async def fly(self, ids: Sequence[UUID]) -> int:
-        ends, claimed, at = time.monotonic() + SLICE_S, 0, 0
+        """Whatever happens to the claims, what is in the air is settled."""
+        claimed = 0
+        try:
+            async for claims in self._claims(ids):
+                claimed += len(claims)
+                self._launch(claims)
+        finally:
+            while self._flying or self._settling:
+                await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
+        return claimed
+
+    async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
+        """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
+        ends, at = time.monotonic() + SLICE_S, 0
         while at < len(ids) and time.monotonic() < ends:
             while self._in_air > WINDOW - AT_ONCE:
                 self._landed.clear()
@@ -55,14 +70,10 @@ class _Flight:
             granted = await asyncio.to_thread(self._granted, len(ids) - at)
             if not granted:
                 break
-            claims = await asyncio.to_thread(self._claim, ids[at:at + granted])
-            at, claimed = at + granted, claimed + len(claims)
-            self._launch(claims)
+            yield await asyncio.to_thread(self._claim, ids[at:at + granted])
+            at += granted
         if at < len(ids):
             await asyncio.to_thread(self._leave, ids[at:])
-        while self._flying or self._settling:
-            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
-        return claimed
 
     # In threads beside the loop
 
@@ -70,17 +81,13 @@ class _Flight:
         """How many may be claimed now, each reckoned as one part until it is read. For a stopped provider one may try.
         """
         runtime, provider = self._runtime, self._provider
-        try:
-            with runtime.database.read() as session:
-                stopped = provider in routes.stops(session)
-            granted = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane).parts
-            if not stopped or not granted:
-                return granted
-            with runtime.database.write() as session:
-                return int(routes.may_try(session, provider, runtime.clock()))
-        except Exception:
-            log.exception("nobody can tell whether %s may be used: the relay will wake these again", provider)
-            return 0
+        with runtime.database.read() as session:
+            stopped = provider in routes.stops(session)
+        granted = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane).parts
+        if not stopped or not granted:
+            return granted
+        with runtime.database.write() as session:
+            return int(routes.may_try(session, provider, runtime.clock()))
 
     def _claim(self, ids: Sequence[UUID]) -> list[Claim]:
         runtime, now = self._runtime, self._runtime.clock()
@@ -112,7 +119,8 @@ class _Flight:
         self._in_air += len(claims)
 
     async def _send(self, group: Sequence[Claim]) -> None:
-        self._ended += zip(group, await self._results(group), strict=True)
+        results = await self._results(group)
+        self._ended.extend(zip(group, results, strict=True))
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle())
 
@@ -133,6 +141,7 @@ class _Flight:
     async def _settle(self) -> None:
         """One after the other, each all that has ended by then."""
         while self._ended:
+            await asyncio.sleep(GATHERED_S)
             ended, self._ended = self._ended, []
             await asyncio.to_thread(settle, self._runtime, ended)
             self._in_air -= len(ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from uuid import UUID
 
 from gateway import outbox
 from gateway.hours import lanes_awake
@@ -10,30 +11,30 @@ from gateway.routes import Routes
 from gateway.runtime import Runtime
 from jobs.alarm import backlog, enqueue, lane_queue
 
-BATCH = 500
-BATCHES_A_ROUND = 10
-BACKLOG = 20
+# A job ends with the last of its sends: short ones would spend a good part of their time waiting for that.
+BATCH = 2000
+BATCHES_A_ROUND = 4
+# Jobs of a lane that may wait. What waits longer than its alarm is rung for again, to no use.
+BACKLOG = 8
 
 
 def relay(runtime: Runtime) -> int:
     """Wake the texts that are due. Returns how many. A lane that sleeps is not looked at before its morning.
 
     While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer. So are they
-    while every provider is stopped.
+    while every provider is stopped; a text that no provider can carry now is looked at again when its alarm is over.
     """
     now = runtime.clock()
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
              if backlog(runtime.redis, lane_queue(lane)) < BACKLOG]
+    routed: dict[tuple[int, str], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
         routes = Routes.read(session, runtime.settings, now)
-        most = routes.takes(BATCH * BATCHES_A_ROUND) if lanes else 0
-        found = outbox.due(session, now, most, lanes) if most else []
-    routed: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for one in found:
-        route = routes.choose(one)
-        if route:
-            routed[one.lane, route].append(str(one.id))
+        for one in outbox.due(session, now, routes.takes(BATCH * BATCHES_A_ROUND), lanes):
+            if route := routes.choose(one):
+                routed[one.lane, route].append(one.id)
     for (lane, route), ids in routed.items():
         for start in range(0, len(ids), BATCH):
-            enqueue(runtime.redis, "deliver", route, lane, ids[start : start + BATCH], queue=lane_queue(lane))
+            batch = [str(one) for one in ids[start : start + BATCH]]
+            enqueue(runtime.redis, "deliver", route, lane, batch, queue=lane_queue(lane))
     return sum(map(len, routed.values()))

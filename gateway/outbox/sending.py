@@ -168,9 +168,10 @@ def _accept(session: Session, accepted: Sequence[tuple[Claim, Accepted]], now: d
     update_each(session, Attempt, ("message_id", "fence"), [
         {"message_id": held.id, "fence": held.fence, "provider_id": result.provider_id, "parts": result.parts,
          "cost": result.cost[:24] or None} for held, result in accepted], outcome="accepted", ended_at=now)
-    starts = [start for start in NEWS["sent"] if "sent" in TRANSITIONS[start]]
+    # Not `in_`: a statement for many rows at once takes no list, and all would be settled one by one.
+    starts = sa.or_(*(Message.state == start for start in NEWS["sent"] if "sent" in TRANSITIONS[start]))
     update_each(session, Message, ("id", "fence"), [{"id": held.id, "fence": held.fence} for held, _ in accepted],
-                Message.state.in_(starts), state="sent", changed_at=now)
+                starts, state="sent", changed_at=now)
 
 
 def _fail(session: Session, held: Claim, error: SendError, now: datetime, jitter: Jitter) -> Message | None:

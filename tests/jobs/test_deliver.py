@@ -12,12 +12,17 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from channels.base import Accepted, Misconfigured, Outbound, Rejected, Throttled, Unavailable, Unknown
+from channels.base import Misconfigured, Rejected, Throttled, Unavailable, Unknown
+from gateway import outbox
 from gateway.outbox import Attempt
+from gateway.pace import LEAST_BURST
 from gateway.registry.household import Contact
-from jobs.deliver import deliver
-from tests.conftest import NOON, open_house
-from tests.jobs.fakes import FakeProvider, ids, states, with_providers
+from jobs.deliver import AT_ONCE, deliver
+from tests.conftest import NOON
+from tests.jobs.fakes import dispatch, ids, states, with_providers
+
+# What a process allows itself of bulk at once while it cannot ask.
+SLOWLY = LEAST_BURST
 
 # Which rows are claimed is proved with the outbox, on both databases.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -25,14 +30,14 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def work(runtime, clock, times: int = 1) -> None:
     for _ in range(times):
-        deliver(runtime, ids(runtime))
+        dispatch(runtime)
         clock.forward(seconds=10)
 
 
 def test_a_due_text_is_sent_and_its_name_kept(runtime, households):
     runtime, twilio, africastalking = with_providers(runtime)
     households(runtime, 5)
-    assert deliver(runtime, ids(runtime)) == 5
+    assert dispatch(runtime) == 5
     sent = twilio.sent + africastalking.sent
     assert len({message.msisdn for message in sent}) == 5
     assert states(runtime) == ["sent"] * 5
@@ -44,15 +49,16 @@ def test_a_job_that_comes_twice_sends_once(runtime, households):
     runtime, twilio, africastalking = with_providers(runtime)
     households(runtime, 3)
     due = ids(runtime)
-    assert [deliver(runtime, due + due), deliver(runtime, due)] == [3, 0]
+    assert [deliver(runtime, "twilio", outbox.DECISION, some) for some in (due + due, due)] == [3, 0]
     assert len(twilio.sent + africastalking.sent) == 3
 
 
-def test_each_text_is_sent_however_many_there_are(runtime, households):
+def test_each_text_is_sent_however_many_there_are(runtime, households, caplog):
     runtime, twilio, africastalking = with_providers(runtime)
     households(runtime, 120)
-    assert deliver(runtime, ids(runtime)) == 120
+    assert dispatch(runtime) == 120
     assert states(runtime) == ["sent"] * 120
+    assert "could not be settled" not in caplog.text
     assert len({message.msisdn for message in twilio.sent + africastalking.sent}) == 120
 
 
@@ -82,12 +88,12 @@ def test_what_is_nobodys_error_is_taken_for_a_time_out(runtime, households, capl
     surprise = KeyError("+212612300001")
     runtime, *_ = with_providers(runtime, twilio=surprise, africastalking=surprise)
     households(runtime)
-    deliver(runtime, ids(runtime))
+    dispatch(runtime)
     assert states(runtime) == ["unknown"]
     assert "in no known way" in caplog.text
 
 
-def test_a_provider_that_refuses_us_is_paused_and_told_of_and_nobody_is_lost(runtime, households, clock, caplog):
+def test_a_provider_that_refuses_us_is_stopped_and_told_of_and_nobody_is_lost(runtime, households, clock, caplog):
     runtime, twilio, _ = with_providers(runtime, twilio=Misconfigured("20003"))
     households(runtime, 10)
     work(runtime, clock, times=2)
@@ -97,28 +103,13 @@ def test_a_provider_that_refuses_us_is_paused_and_told_of_and_nobody_is_lost(run
     work(runtime, clock)
     assert states(runtime) == ["sent"] * 20
     assert len(twilio.sent) == sent_before
-    assert ("jobs.deliver", logging.ERROR) in [(line.name, line.levelno) for line in caplog.records]
-
-
-def test_where_all_are_paused_everything_waits(runtime, households, clock):
-    runtime, twilio, africastalking = with_providers(
-        runtime, twilio=Misconfigured("20003"), africastalking=Misconfigured("402"))
-    households(runtime, 4)
-    work(runtime, clock, times=5)
-    sent = len(twilio.sent + africastalking.sent)
-    assert states(runtime) == ["created"] * 4
-    work(runtime, clock, times=5)
-    assert len(twilio.sent + africastalking.sent) == sent
-    runtime.redis.flushall()
-    twilio.answer = africastalking.answer = None
-    work(runtime, clock)
-    assert states(runtime) == ["sent"] * 4
+    assert [line.name for line in caplog.records if line.levelno == logging.ERROR] == ["gateway.routes.stopping"]
 
 
 def test_a_person_who_cannot_be_reached_gets_a_letter_at_once(runtime, households):
     runtime, *_ = with_providers(runtime, twilio=Rejected("21211"), africastalking=Rejected("403"))
     households(runtime, 2)
-    deliver(runtime, ids(runtime))
+    dispatch(runtime)
     assert (states(runtime), states(runtime, "letter")) == (["failed"] * 2, ["created"] * 2)
 
 
@@ -126,7 +117,7 @@ def test_who_has_opted_out_at_the_provider_is_sent_no_more_texts(runtime, househ
     runtime, *_ = with_providers(runtime, twilio=Rejected("21610", opted_out=True),
                                  africastalking=Rejected("406", opted_out=True))
     households(runtime)
-    deliver(runtime, ids(runtime))
+    dispatch(runtime)
     with runtime.database.read() as session:
         assert session.scalars(sa.select(Contact.suspended_at)).one() is not None
     assert states(runtime, "letter") == ["created"]
@@ -138,41 +129,21 @@ def test_patience_is_shown_to_who_asks_for_it(runtime, households, clock):
     households(runtime)
     work(runtime, clock, times=6)
     assert len(twilio.sent + africastalking.sent) == 1
+    # It waits up to as long again, and the pace goes by the clock of Redis, which no test moves.
+    clock.forward(minutes=1)
+    runtime.redis.flushall()
     work(runtime, clock)
     assert len(twilio.sent + africastalking.sent) == 2
-
-
-# Weights
-
-
-def drawn(runtime, times: int = 400) -> set[str | None]:
-    return {runtime.choose([]) for _ in range(times)}
-
-
-def test_weights_are_honoured(database_url, redis_url, tmp_path, clock):
-    for weights, providers in (("twilio:70,africastalking:30", {"twilio", "africastalking"}),
-                               ("twilio:0,africastalking:1", {"africastalking"}), ("twilio:1", {"twilio"})):
-        runtime = open_house(database_url, redis_url, tmp_path, clock, SMS_PROVIDERS=weights)
-        assert drawn(runtime) == providers
-        runtime.close()
-
-
-def test_one_that_has_refused_is_drawn_when_no_other_is_left(runtime):
-    assert {runtime.choose(["twilio"]) for _ in range(50)} == {"africastalking"}
-    runtime.pause("africastalking")
-    assert drawn(runtime, 50) == {"twilio"} == {runtime.choose(["twilio"]) for _ in range(50)}
-    runtime.pause("twilio")
-    assert drawn(runtime, 5) == {None}
 
 
 # Mishaps
 
 
 def test_a_worker_that_slept_through_its_lease_sends_nothing(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime)
     asleep = chain([NOON], repeat(NOON + timedelta(hours=1)))
-    runtime, twilio, africastalking = with_providers(replace(runtime, clock=lambda: next(asleep)))
-    households(runtime.at(lambda: NOON))
-    assert deliver(runtime, ids(runtime)) == 1
+    assert deliver(runtime.at(lambda: next(asleep)), "twilio", outbox.DECISION, ids(runtime)) == 1
     assert twilio.sent + africastalking.sent == []
     assert states(runtime) == ["created"]
 
@@ -184,35 +155,29 @@ def test_one_that_cannot_be_settled_leaves_the_others_settled(runtime, household
         session.execute(sa.text(
             "CREATE TRIGGER spoilt BEFORE UPDATE ON message WHEN NEW.state = 'failed' AND OLD.id = "
             "(SELECT min(id) FROM message) BEGIN SELECT RAISE(ABORT, 'spoilt'); END"))
-    deliver(runtime, ids(runtime))
+    dispatch(runtime)
     assert Counter(states(runtime)) == {"failed": 4, "sending": 1}
     assert "could not be settled" in caplog.text
 
 
-def test_without_redis_nobody_is_claimed_and_nobody_is_lost(runtime, households, caplog):
+def test_without_redis_texts_go_slowly_and_replies_as_ever(runtime, households):
+    households(runtime, 30)
     with Redis(port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
-        runtime, *_ = with_providers(replace(runtime, redis=nowhere))
-        households(runtime, 2)
-        assert deliver(runtime, ids(runtime)) == 0
-        runtime.pause("twilio")
-    assert states(runtime) == ["created"] * 2
-    assert "a claim failed" in caplog.text
+        lost, *_ = with_providers(replace(runtime, redis=nowhere))
+        assert deliver(lost, "twilio", outbox.NOTICE, ids(runtime)) == SLOWLY
+        assert deliver(lost, "twilio", outbox.REPLY, ids(runtime)) == 30 - SLOWLY
+    assert states(runtime) == ["sent"] * 30
 
 
 def test_a_claim_that_fails_does_not_leave_those_in_flight_unsettled(runtime, households, caplog):
-    """Redis goes away after the first claims: what was sent before is still written down."""
-    households(runtime, 60)
-    with Redis(port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
-        fickle = replace(runtime)
-
-        def accept_and_lose_redis(message: Outbound) -> Accepted:
-            object.__setattr__(fickle, "redis", nowhere)
-            return Accepted(f"id of {message.token}")
-
-        channels = {name: FakeProvider(name, accept_and_lose_redis) for name in ("twilio", "africastalking")}
-        object.__setattr__(fickle, "channels", channels)
-        deliver(fickle, ids(runtime))
-    sent = sum(len(channel.sent) for channel in channels.values())
-    assert 0 < sent < 60
-    assert Counter(states(runtime)) == {"sent": sent, "created": 60 - sent}
+    """A row that breaks the claim of its lot: the lot before it is sent and written down, and its own waits."""
+    runtime, twilio, _ = with_providers(runtime)
+    households(runtime, AT_ONCE + 5)
+    with runtime.database.write() as session:
+        session.execute(sa.text(
+            "CREATE TRIGGER spoilt BEFORE UPDATE ON message WHEN NEW.state = 'sending' AND OLD.id = "
+            "(SELECT max(id) FROM message) BEGIN SELECT RAISE(ABORT, 'spoilt'); END"))
+    assert deliver(runtime, "twilio", outbox.DECISION, ids(runtime)) == AT_ONCE
+    assert len(twilio.sent) == AT_ONCE
+    assert Counter(states(runtime)) == {"sent": AT_ONCE, "created": 5}
     assert "a claim failed" in caplog.text

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from rq import Queue
-from rq.serializers import JSONSerializer
 
-from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Unavailable
+from channels.base import Misconfigured, Rejected, Unavailable
 from gateway import routes
 from gateway.db import new_id
-from gateway.outbox import Attempt, Message
+from gateway.outbox import DECISION, Attempt, Message
 from gateway.runtime import Runtime
-from jobs.alarm import LANE_QUEUES
 from jobs.deliver import deliver
-from jobs.relay import relay
 from jobs.weigh import weigh
 from tests.conftest import open_house
+from tests.jobs.fakes import FakeProvider, dispatch, ids, states, with_providers
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-@dataclass
-class Pigeons:
-    """A provider that answers every text alike, and counts them."""
-
-    name: str
-    answer: SendError | None = None
-    together: int = 1
-    sent: list[Outbound] = field(default_factory=list)
-
-    async def send(self, message: Outbound) -> Accepted:
-        self.sent.append(message)
-        await asyncio.sleep(0)
-        if self.answer:
-            raise self.answer
-        return Accepted(f"{self.name}-{len(self.sent)}")
-
-    async def close(self) -> None:
-        pass
-
-
 @pytest.fixture
-def house(runtime) -> tuple[Runtime, Pigeons, Pigeons]:
-    twilio, africastalking = Pigeons("twilio"), Pigeons("africastalking")
-    opened = replace(runtime, channels={"twilio": twilio, "africastalking": africastalking})
-    yield opened, twilio, africastalking
-    opened.close()
-
-
-def round_of(runtime: Runtime) -> int:
-    """The relay rings, and all that was rung for is done."""
-    woken = relay(runtime)
-    for name in LANE_QUEUES:
-        queue = Queue(name, connection=runtime.redis, serializer=JSONSerializer)
-        for job in queue.get_jobs():
-            deliver(runtime, *job.args)
-        queue.empty()
-    return woken
-
-
-def states(runtime: Runtime) -> Counter[str]:
-    with runtime.database.read() as session:
-        return Counter(session.scalars(sa.select(Message.state).where(Message.medium == "sms")))
+def house(runtime) -> tuple[Runtime, FakeProvider, FakeProvider]:
+    return with_providers(runtime)
 
 
 def stopped(runtime: Runtime) -> set[str]:
@@ -79,12 +34,12 @@ def test_who_refuses_us_is_stopped_and_its_texts_go_by_the_other(house, househol
     runtime, twilio, _ = house
     twilio.answer = Misconfigured("20003")
     households(runtime, 20)
-    round_of(runtime)
+    dispatch(runtime)
     assert stopped(runtime) == {"twilio"}
     refused = len(twilio.sent)
     clock.forward(seconds=2)
-    round_of(runtime)
-    assert (states(runtime), len(twilio.sent)) == ({"sent": 20}, refused)
+    dispatch(runtime)
+    assert (states(runtime), len(twilio.sent)) == (["sent"] * 20, refused)
 
 
 def test_where_all_refuse_us_nothing_is_burned_and_everything_waits(house, households, clock):
@@ -92,14 +47,14 @@ def test_where_all_refuse_us_nothing_is_burned_and_everything_waits(house, house
     twilio.answer, africastalking.answer = Misconfigured("20003"), Misconfigured("405")
     households(runtime, 6)
     while stopped(runtime) != {"twilio", "africastalking"}:
-        round_of(runtime)
+        dispatch(runtime)
         clock.forward(seconds=2)
     before = len(twilio.sent), len(africastalking.sent)
     for _ in range(20):
-        assert round_of(runtime) == 0
+        assert dispatch(runtime) == 0
         clock.forward(seconds=2)
     assert (len(twilio.sent), len(africastalking.sent)) == before
-    assert states(runtime) == {"created": 6}
+    assert states(runtime) == ["created"] * 6
 
 
 def test_one_text_finds_out_that_it_is_well_again_and_the_others_follow(house, households, clock):
@@ -107,33 +62,32 @@ def test_one_text_finds_out_that_it_is_well_again_and_the_others_follow(house, h
     twilio.answer, africastalking.answer = Misconfigured("20003"), Misconfigured("405")
     households(runtime, 6)
     while stopped(runtime) != {"twilio", "africastalking"}:
-        round_of(runtime)
+        dispatch(runtime)
         clock.forward(seconds=2)
     for channel in (twilio, africastalking):
         channel.sent.clear()
     clock.forward(minutes=1)
-    round_of(runtime)
+    dispatch(runtime)
     assert (len(twilio.sent), len(africastalking.sent)) in ((1, 0), (1, 1), (0, 1))
     assert stopped(runtime) == {"twilio", "africastalking"}
     twilio.answer = None
     clock.forward(minutes=6)
-    round_of(runtime)
+    dispatch(runtime)
     assert stopped(runtime) == {"africastalking"}
     clock.forward(seconds=31)
-    round_of(runtime)
-    assert states(runtime) == {"sent": 6}
+    dispatch(runtime)
+    assert states(runtime) == ["sent"] * 6
 
 
 def test_a_batch_that_was_rung_for_before_the_stop_sends_nothing(house, households, clock):
     runtime, twilio, _ = house
     households(runtime, 4)
     with runtime.database.write() as session:
-        ids = [str(one) for one in session.scalars(sa.select(Message.id))]
         routes.stop(session, "twilio", "20003", clock())
-    assert deliver(runtime, "twilio", 2, ids) == 0
-    assert (twilio.sent, states(runtime)) == ([], {"created": 4})
+    assert deliver(runtime, "twilio", DECISION, ids(runtime)) == 0
+    assert (twilio.sent, states(runtime)) == ([], ["created"] * 4)
     clock.forward(minutes=1)
-    assert deliver(runtime, "twilio", 2, ids) == 1
+    assert deliver(runtime, "twilio", DECISION, ids(runtime)) == 1
     assert len(twilio.sent) == 1
 
 
@@ -144,16 +98,15 @@ def test_an_operator_who_has_mended_it_need_not_wait(house, households, clock):
         routes.stop(session, "africastalking", "405", clock())
         routes.resume(session, "twilio", "amina", clock())
     households(runtime, 5)
-    round_of(runtime)
-    assert (len(twilio.sent), states(runtime)) == (5, {"sent": 5})
+    dispatch(runtime)
+    assert (len(twilio.sent), states(runtime)) == (5, ["sent"] * 5)
 
 
 def test_a_text_goes_by_who_keeps_the_senders_name_on_its_network(database_url, redis_url, tmp_path, clock, households):
-    opened = open_house(database_url, redis_url, tmp_path, clock, SMS_ROUTES="60400:twilio=0")
-    twilio, africastalking = Pigeons("twilio"), Pigeons("africastalking")
-    runtime = replace(opened, channels={"twilio": twilio, "africastalking": africastalking})
+    runtime, twilio, africastalking = with_providers(
+        open_house(database_url, redis_url, tmp_path, clock, SMS_ROUTES="60400:twilio=0"))
     households(runtime, 10)
-    round_of(runtime)
+    dispatch(runtime)
     assert (len(twilio.sent), len(africastalking.sent)) == (0, 10)
     runtime.close()
 
@@ -163,7 +116,7 @@ def test_an_unknown_code_is_kept_and_counted_and_told_of_at_the_third(house, hou
     runtime, twilio, africastalking = house
     twilio.answer = africastalking.answer = Rejected("29999")
     households(runtime, 5)
-    round_of(runtime)
+    dispatch(runtime)
     with runtime.database.read() as session:
         assert set(session.scalars(sa.select(Attempt.code))) == {"29999"}
     counted = {labels["provider"]: amount for name, labels, amount in runtime.counts() if name == "unknown_codes"}
@@ -178,7 +131,7 @@ def test_a_code_that_is_known_or_ours_is_not_counted_as_unknown(house, household
     runtime, twilio, _ = house
     twilio.answer = Unavailable(code)
     households(runtime, 5)
-    round_of(runtime)
+    dispatch(runtime)
     assert [name for name, *_ in runtime.counts() if name == "unknown_codes"] == []
 
 
@@ -206,7 +159,7 @@ def test_texts_that_failed_together_do_not_come_again_together(house, households
     twilio.answer = africastalking.answer = Unavailable("407")
     households(runtime, 30)
     for _ in range(3):
-        round_of(runtime)
+        dispatch(runtime)
         clock.forward(minutes=2)
     with runtime.database.read() as session:
         assert len(set(session.scalars(sa.select(Message.not_before).where(Message.medium == "sms")))) > 20
