@@ -150,7 +150,7 @@ class Runtime:
         return 0.0
 
     def heed(self, provider: str, code: str) -> None:
-        """Count a code of a provider's that is in no table of ours; the third of a kind is told of."""
+        """Count a code or a word of a provider's that is in no table of ours; the third of a kind is told of."""
         if not strange(provider, code):
             return
         code = code if PRINTABLE.fullmatch(code) else "unreadable"

@@ -78,7 +78,9 @@ class _Flight:
     # In threads beside the loop
 
     def _granted(self, most: int) -> int:
-        """How many may be claimed now, each reckoned as one part until it is read. For a stopped provider one may try.
+        """How many may be claimed now, each reckoned as one part until it is read.
+
+        For a stopped provider none, or the one that tries whether it takes us again.
         """
         runtime, provider = self._runtime, self._provider
         with runtime.database.read() as session:

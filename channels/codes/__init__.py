@@ -56,6 +56,10 @@ class Codes:
         """A code or a reason, however that is spelled; None for one that nobody has told us of."""
         return self.codes.get(code) or self.reasons.get(letters(code))
 
+    def knows(self, word: str) -> bool:
+        """Whether it is a code, a reason or a status."""
+        return self.find(word) is not None or word in self.statuses or letters(word) in self.statuses
+
 
 @cache
 def codes_of(provider: str) -> Codes:
@@ -70,9 +74,9 @@ def codes_of(provider: str) -> Codes:
         {word: cast("Outcome | None", became or None) for word, became in statuses.items()})
 
 
-def strange(provider: str, code: str) -> bool:
-    """Whether this code of a provider's own is in no table. A provider that has no table has no strange codes."""
-    return bool(code) and _has_file(provider) and codes_of(provider).find(code) is None
+def strange(provider: str, word: str) -> bool:
+    """Whether this word of a provider's own is in none of its tables. Where there are none, no word is strange."""
+    return bool(word) and _has_file(provider) and not codes_of(provider).knows(word)
 
 
 def named(provider: str, code: str) -> str:

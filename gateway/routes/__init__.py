@@ -11,9 +11,9 @@ from gateway.routes.choice import Routes
 from gateway.routes.measuring import WINDOW, Measured, measure
 from gateway.routes.record import RouteChange, RouteStop, RouteWeight
 from gateway.routes.stopping import lift, may_try, resume, stop, stop_by_hand, stops
-from gateway.routes.weighing import points, set_weight, standing, weigh
+from gateway.routes.weighing import set_weight, standing, weigh
 
 __all__ = [
-    "WINDOW", "Measured", "RouteChange", "RouteStop", "RouteWeight", "Routes", "lift", "may_try", "measure", "points",
+    "WINDOW", "Measured", "RouteChange", "RouteStop", "RouteWeight", "Routes", "lift", "may_try", "measure",
     "resume", "set_weight", "standing", "stop", "stop_by_hand", "stops", "weigh",
 ]

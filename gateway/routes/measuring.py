@@ -31,7 +31,7 @@ ENOUGH = 20
 # What a send came to that is the provider's fault; and what is nobody's, or the breaker's, is no case.
 FAULTS = ("unknown", "absent", "unavailable", "refused")
 NO_CASE = ("throttled", "misconfigured")
-BY_US = "no_answer"
+NO_CODE = "no code"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def measure(session: Session, provider: str, now: datetime) -> Measured:
         fate = fates.get(send.provider_id, _Fate())
         if send.outcome in FAULTS or fate.passing:
             tally["failing"] += 1
-            codes[(fate.code if fate.passing else send.code) or BY_US] += 1
+            codes[(fate.code if fate.passing else send.code) or NO_CODE] += 1
         if send.outcome != "accepted":
             continue
         tally["accepted"] += 1

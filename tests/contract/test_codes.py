@@ -65,6 +65,13 @@ def test_a_code_of_tomorrow_is_strange_and_no_code_is_not():
     assert not strange("twilio", "30005")
 
 
+@pytest.mark.parametrize(("provider", "word"), [
+    ("twilio", "partially_delivered"), ("africastalking", "Absent Subscriber")])
+def test_a_receipts_word_is_known_and_one_of_tomorrow_is_strange(provider, word):
+    assert not strange(provider, word)
+    assert strange(provider, "Teleported")
+
+
 def test_a_provider_without_a_file_has_no_strange_codes():
     assert not strange("pigeon", "17")
     assert named("pigeon", "17") == ""
