@@ -2,8 +2,8 @@
 
 To add a provider of SMS:
 
-1. Write one file in `channels/sms/`: the provider's vocabulary as literal tables at the top, then one class
-   with the methods of `SmsChannel`. It calls out through `channels.http.Http` only, so that every provider
+1. Write its codes and words in `channels/codes/`, each with what it asks of us, and one file in `channels/sms/`:
+   one class with the methods of `SmsChannel`. It calls out through `channels.http.Http` only, so that every provider
    has the same deadline and the same reading of a broken line.
 2. Add its line to `sms_providers` below, and its account to the settings.
 3. Put its true payloads in `tests/contract/` beside the others': all providers pass the same contract.

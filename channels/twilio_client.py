@@ -25,27 +25,12 @@ from channels.base import (
     Rejected,
     SendError,
     Throttled,
-    Unavailable,
     Unknown,
 )
+from channels.codes import codes_of
 from channels.line import Line
 
-# https://www.twilio.com/docs/api/errors, of texts and of calls. A code that is not here is taken for the person's
-# (never again).
-CODES: dict[type[SendError], tuple[int, ...]] = {
-    Rejected: (21211, 21214, 21217, 21602, 21610, 21614, 21617, 21618, 21619, 21635,
-               30004, 30005, 30006, 30007, 30019, 30450),
-    Throttled: (10004, 14107, 20429, 21611, 30022, 30023, 30027, 63018, 63038),
-    Unavailable: (21612, 30001, 30003, 30008, 30009, 30017, 30020, 30021, 30036, 30410, 30500),
-    Unknown: (20500, 20503),
-    Misconfigured: (10001, 20003, 20005, 20403, 20404, 21203, 21205, 21210, 21212, 21213, 21215, 21219,
-                    21408, 21601, 21603, 21606, 21608, 21609, 21624, 21703, 21704, 21705, 21709, 30002, 30010,
-                    30012, 30013, 30014, 30015, 30016, 30018, 30024, 30028, 30029, 30030, 30031, 30032, 30033,
-                    30034, 30035),
-}
-KINDS = {str(code): kind for kind, codes in CODES.items() for code in codes}
-OPTED_OUT = {"21610"}
-DAILY_LIMITS = {"30023", "30027", "63038"}
+CODES = codes_of("twilio")
 
 
 class TwilioAccount:
@@ -108,6 +93,12 @@ def _read(created: Any) -> Accepted:
                     f"{created.price_unit} {price}" if price else "")
 
 
+def kind_of(code: str, otherwise: type[SendError] = Rejected) -> type[SendError]:
+    """What a code asks of us. One that nobody has told us of is taken for the person's (never again)."""
+    known = CODES.find(code)
+    return (known and known.kind) or otherwise
+
+
 class _Form(dict[str, tuple[str, ...]]):
     """A form as the validator reads one: all values of a key."""
 
@@ -167,14 +158,15 @@ def _response(answer: http.Answer) -> Response:
 def _refusal(answer: http.Answer) -> SendError:
     """The error for an answer that is not 2xx: by status where that is certain, else by Twilio's code."""
     kind, code = http.refusal(answer.status), _code(answer)
+    known = CODES.find(code)
     if kind is Misconfigured and code:
-        kind = KINDS.get(code, Misconfigured if answer.status in (401, 403, 404) else Rejected)
+        kind = kind_of(code, Misconfigured if answer.status in (401, 403, 404) else Rejected)
     code = code or f"http_{answer.status}"
     if kind is Throttled:
-        wait_s = http.LONGEST_WAIT_S if code in DAILY_LIMITS else http.retry_after_s(answer)
+        wait_s = http.LONGEST_WAIT_S if known and known.daily else http.retry_after_s(answer)
         return Throttled(code, retry_after_s=wait_s)
     if kind is Rejected:
-        return Rejected(code, opted_out=code in OPTED_OUT)
+        return Rejected(code, opted_out=known is not None and known.opted_out)
     return kind(code)
 
 

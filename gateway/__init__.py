@@ -15,6 +15,7 @@ jobs keep the hours.
       outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
       errands.py     what programmes have households told, once however often they ask
       post.py        on which day a letter is posted, and when it is there
+      routes/        by which provider a text goes: choice, weights that move, stops, and the history of both
       calling.py     people who are called back; doubt.py telephones that may be somebody else's by now
       keywords.py    what somebody means by a text
       tellings.py    event -> notice, and the facts that fill it
@@ -42,16 +43,16 @@ jobs keep the hours.
       embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN),
                      story.py five households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
-    channels/        how to speak: base (what crosses the wall), text (units and parts), sms/, ussd/, voice/, letter/,
-                     sandbox/ (a telephone operator in a process)
+    channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
+                     parts), sms/, ussd/, voice/, letter/, sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
-    jobs/            alarm, relay, deliver, letters, sweep, tell, deadlines, call_backs, voice_messages, doubts; worker
-                     and clock are the processes
+    jobs/            alarm, relay, deliver, weigh, letters, sweep, tell, deadlines, call_backs, voice_messages, doubts;
+                     worker and clock are the processes
 
 The rooms of the registry:
 
-    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, suppression
-                     (numbers that get no texts), communes, numbers, sample
+    coming in        extract, intake, registration, promise (the ten days), standing; household, phones, networks,
+                     suppression (numbers that get no texts), communes, numbers, sample
     what counts      inquiry and answers (partner bodies), verification, evidence (operator, else partner, else
                      declaration), items
     the index        formula (formulas/), measures, index, score (tables), scoring (the one path by which a score comes
@@ -67,7 +68,8 @@ The rooms of the registry:
 Import order, bottom to top (checked by import-linter):
 
     channels | settings, vault -> db -> registry -> post -> words, outbox, calling, errands -> reasons, tellings
-    -> untold -> proof -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app | jobs
+    -> untold -> proof -> notices -> dialogue -> studio -> recordings -> runtime -> importing, deadlines -> web -> app
+    | jobs
 
 Invariants, that is, what is deliberately absent:
 
@@ -83,9 +85,9 @@ Invariants, that is, what is deliberately absent:
 - The dialogue's engine has no clock, no store and no network.
 
 Two walks. A notice: `registry.extract` reads a row, `registry.intake` stores and scores it and returns an event,
-`notices` words it into `outbox`, all in one transaction | `jobs.relay` wakes it, `jobs.deliver` claims, sends
-and settles | `web.receipts` hears what became of it, `proof` keeps it, or `notices` turns to paper, which `scans`
-follows.
+`notices` words it into `outbox`, all in one transaction | `jobs.relay` wakes it, `routes` draws its provider,
+`jobs.deliver` claims, sends and settles | `web.receipts` keeps what became of it, `jobs.receipts` settles it, `proof`
+keeps it, or `notices` turns to paper, which `scans` follows.
 A request: `web.ussd` reads the turn, `web.conversation` recalls the session, `dialogue.engine` takes the step,
 `dialogue.acts` does what it asks, and the screen goes back. A text and a call take the same way; what they answer is
 the same position, worded for three parts of an SMS or for the ear.

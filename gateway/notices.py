@@ -29,6 +29,7 @@ from gateway.registry import household as households
 from gateway.registry.clock import day_of, start_of
 from gateway.registry.events import Event, NumberDoubted
 from gateway.registry.household import Household
+from gateway.registry.networks import network_of
 from gateway.registry.registration import TOLD_WITHIN
 from gateway.registry.review import last_day
 from gateway.settings import AsleepHours
@@ -170,13 +171,15 @@ class Teller:
         reference = outbox.new_reference()
         body = self.words.notice(notice, "sms", locale, reference=reference, service_code=self.service_code, **facts)
         outbox.post(session, self.vault, [Draft(None, notice, subject, "sms", locale, reference, msisdn, body,
-                                                self.words.about(notice).policy, REPLY)], now)
+                                                self.words.about(notice).policy, REPLY,
+                                                network=network_of(msisdn))], now)
 
     def answer(self, session: Session, body: str, locale: str, msisdn: str, subject: str, now: datetime) -> None:
         """Send back what a conversation says next, in its own words."""
         locale = locale if locale in LOCALES else LOCALES[0]
         outbox.post(session, self.vault, [Draft(None, ANSWER, subject, "sms", locale, outbox.new_reference(), msisdn,
-                                                fold(body).text, "at_most_once", REPLY)], now)
+                                                fold(body).text, "at_most_once", REPLY,
+                                                network=network_of(msisdn))], now)
 
     @property
     def by_day(self) -> tuple[str, ...]:
@@ -295,4 +298,4 @@ class Teller:
         since = home.registered_on if telling.notice == "index_assigned" else day_of(now)
         last = facts.get("tell_by") or (since + TOLD_WITHIN if lane == DECISION else None)
         return Draft(home.id, telling.notice, telling.subject, medium, home.locale, reference, to, body, about.policy,
-                     lane, start_of(last + A_DAY) if last else None)
+                     lane, start_of(last + A_DAY) if last else None, network_of(to) if medium == "sms" else "")

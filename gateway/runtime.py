@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import random
+import re
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,13 +19,13 @@ from redis.retry import Retry
 
 from channels import SmsChannel, open_sms, open_voice
 from channels.base import BadCallback, Telephony
+from channels.codes import strange
 from channels.letter.tray import Tray
 from gateway.db import Database
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Memory
 from gateway.loop import Loop
 from gateway.notices import Teller
-from gateway.outbox import Due
 from gateway.pace import Pace
 from gateway.post import Post
 from gateway.recordings import Recordings
@@ -42,8 +42,12 @@ from gateway.words import TEMPLATES, Words
 
 log = logging.getLogger(__name__)
 
-# A provider that refuses our credentials or sender is left alone this long; each send would only fail again.
+# A line that takes no calls is left alone this long; each call would only fail again. Texts: see `gateway.routes`.
 PAUSE_S = 60
+# A code that no table has is told of when it has come so often: once may be a slip.
+STRANGE = 3
+# What may stand in a log: a number of a few digits, or words. Anything else could be a person's.
+PRINTABLE = re.compile(r"[0-9]{1,6}|[A-Za-z_ ]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -125,23 +129,14 @@ class Runtime:
         return Pace(self.redis, self.settings.sms_rates, {name: account.sender for name, account in (
             ("twilio", self.settings.twilio), ("africastalking", self.settings.africastalking)) if account})
 
-    def choose(self, due: Due) -> str | None:
-        """Draw a provider by weight: never a paused one, and one that has refused only if no other is left."""
-        running = [(name, weight) for name, weight in self.settings.sms_providers
-                   if weight and not self.paused(name)]
-        fresh = [(name, weight) for name, weight in running if name not in due.avoid] or running
-        if not fresh:
-            return None
-        return random.choices([name for name, _ in fresh], [weight for _, weight in fresh])[0]  # noqa: S311
-
-    def pause(self, provider: str) -> None:
-        """Stop using a provider for a while: its account, sender or balance needs an operator."""
+    def pause(self, line: str) -> None:
+        """Make no calls by this line for a while: its account or number needs an operator, or it is too busy."""
         with suppress(RedisError):
-            self.redis.set(f"paused:{provider}", b"1", ex=PAUSE_S)
+            self.redis.set(f"paused:{line}", b"1", ex=PAUSE_S)
 
-    def paused(self, provider: str) -> bool:
+    def paused(self, line: str) -> bool:
         """Whether it is left alone."""
-        return bool(self.redis.exists(f"paused:{provider}"))
+        return bool(self.redis.exists(f"paused:{line}"))
 
     def channel(self, provider: str) -> SmsChannel:
         """A provider's channel. Raises `BadCallback` for one that this house does not use."""
@@ -155,10 +150,23 @@ class Runtime:
             raise BadCallback("this provider carries no calls of this house")
         return self.telephones[provider]
 
-    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        """Count, for the metrics. A figure is never worth a failure: without Redis it is not counted."""
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> float:
+        """Count, for the metrics. A figure is never worth a failure: without Redis it is not counted.
+
+        Returns how many there are now, over all processes; 0 when not counted.
+        """
         with suppress(RedisError):
-            self.redis.hincrbyfloat("figures", json.dumps([name, labels]), amount)
+            return float(self.redis.hincrbyfloat("figures", json.dumps([name, labels]), amount))
+        return 0.0
+
+    def heed(self, provider: str, code: str) -> None:
+        """Count a code or a word of a provider's that is in no table of ours; the third of a kind is told of."""
+        if not strange(provider, code):
+            return
+        code = code if PRINTABLE.fullmatch(code) else "unreadable"
+        if self.count("unknown_codes", provider=provider, code=code) == STRANGE:
+            log.error("%s has said %s for the third time, a code that is not in channels/codes: look it up and add it",
+                      provider, code)
 
     def counts(self) -> list[tuple[str, dict[str, str], float]]:
         """What was counted, summed over all processes."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from channels.ussd.wire import BadWire, Wire
 PROVIDERS = ("twilio", "africastalking")
 TOKENS_OF_A_CLIENT = 2
 TELEPHONE = r"\+[1-9][0-9]{7,14}"
+ROUTE_RULE = (r"(?:(?P<network>[0-9]{5,6})(?:/(?P<locale>[a-z]{2,3}-[A-Z]{2}))?|(?P<language>[a-z]{2,3}-[A-Z]{2}))"
+              r":(?P<provider>[a-z]+)=(?P<weight>[0-9]{1,3})")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENVIRONMENT_FILE = "mouachir.env"
 # Whoever sets one of these means a service; what is missing then is a mistake, not a wish for the embedded house.
@@ -56,6 +59,20 @@ class AfricasTalkingAccount:
 
 
 @dataclass(frozen=True)
+class RouteRule:
+    """What a provider weighs for texts of one network, one language or both; `""` is any. 0: it cannot carry them."""
+
+    network: str
+    locale: str
+    provider: str
+    weight: int
+
+    def holds(self, network: str, locale: str) -> bool:
+        """Whether it is about these texts."""
+        return self.network in ("", network) and self.locale in ("", locale)
+
+
+@dataclass(frozen=True)
 class QuietHours:
     """No ordinary text is sent from `start` to `end` (hours of the day in Casablanca); equal: never quiet."""
 
@@ -84,6 +101,7 @@ class Settings:
     api_clients: tuple[tuple[str, str], ...] = field(repr=False)
     api_rate: int
     sms_providers: tuple[tuple[str, int], ...]
+    sms_routes: tuple[RouteRule, ...]
     sms_rates: Mapping[str, float]
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
@@ -126,6 +144,7 @@ class Settings:
             api_clients=read.clients("API_CLIENTS"),
             api_rate=read.seconds("API_RATE", 600),
             sms_providers=providers,
+            sms_routes=read.route_rules("SMS_ROUTES", providers),
             sms_rates=read.rates("SMS_RATES"),
             twilio=TwilioAccount(
                 account_sid=read.pattern("TWILIO_ACCOUNT_SID", r"AC[0-9a-f]{32}", "AC and 32 hexadecimal digits"),
@@ -170,6 +189,20 @@ class Settings:
     def load(cls) -> Settings:
         """The process's own environment; where that says nothing, the file that `mouachir up` wrote."""
         return cls.from_env(environment())
+
+
+def weights_in(weights: Sequence[tuple[str, int]], rules: Sequence[RouteRule], network: str,
+               locale: str) -> dict[str, int]:
+    """What each provider weighs for texts of this network and language.
+
+    What it cannot do in one of the two it cannot do at all; else the closer rule counts: both, then network, then
+    language, then `SMS_PROVIDERS`.
+    """
+    found = dict(weights)
+    about = [rule for rule in rules if rule.holds(network, locale)]
+    for rule in sorted(about, key=lambda rule: (bool(rule.network), bool(rule.locale))):
+        found[rule.provider] = rule.weight
+    return found | {rule.provider: 0 for rule in about if not rule.weight}
 
 
 def in_service() -> bool:
@@ -311,6 +344,25 @@ class _Reader:
             self.problems.append(f"{name}: write weights, as twilio:70,africastalking:30")
             return ()
         return tuple((key, int(weight)) for key, _, weight in pairs)
+
+    def route_rules(self, name: str, weights: Sequence[tuple[str, int]]) -> tuple[RouteRule, ...]:
+        """`60402:twilio=0,zgh-MA:africastalking=0,60401/ar-MA:twilio=30`; no texts may be left without a provider."""
+        value, named = self.text(name, ""), dict(weights)
+        matches = [re.fullmatch(ROUTE_RULE, part.strip()) for part in value.split(",")] if value else []
+        rules = [RouteRule(match["network"] or "", match["locale"] or match["language"] or "", match["provider"],
+                           int(match["weight"])) for match in matches if match and match["provider"] in named]
+        if weights and (len(rules) < len(matches)
+                        or len({(rule.network, rule.locale, rule.provider) for rule in rules}) < len(rules)):
+            self.problems.append(f"{name}: write network or language or both, a provider of SMS_PROVIDERS and its "
+                                 "weight there (0: none), each once, as 60402:twilio=0,zgh-MA:africastalking=0,"
+                                 "60401/ar-MA:twilio=30")
+            return ()
+        for network, locale in product({rule.network for rule in rules}, {rule.locale for rule in rules}):
+            if not any(weights_in(weights, rules, network, locale).values()):
+                where = " in ".join(part for part in (network, locale) if part)
+                self.problems.append(f"{name}: leaves nobody to carry texts of {where}; give a provider a weight there")
+                return ()
+        return tuple(rules)
 
     def rates(self, name: str) -> dict[str, float]:
         """`twilio:100,africastalking:30`: parts a second; one that is not named has no limit of ours."""

@@ -9,16 +9,13 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from redis.exceptions import RedisError
-
 from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
 from channels.line import WINDOW
-from gateway import outbox
+from gateway import outbox, routes
 from gateway.hours import lanes_awake
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
@@ -81,11 +78,18 @@ class _Flight:
     # In threads beside the loop
 
     def _granted(self, most: int) -> int:
-        """How many may be claimed now, each reckoned as one part until it is read."""
-        with suppress(RedisError):
-            if self._runtime.paused(self._provider):
-                return 0
-        return self._runtime.pace.take(self._provider, min(most, AT_ONCE), self._lane).parts
+        """How many may be claimed now, each reckoned as one part until it is read.
+
+        For a stopped provider none, or the one that tries whether it takes us again.
+        """
+        runtime, provider = self._runtime, self._provider
+        with runtime.database.read() as session:
+            stopped = provider in routes.stops(session)
+        granted = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane).parts
+        if not stopped or not granted:
+            return granted
+        with runtime.database.write() as session:
+            return int(routes.may_try(session, provider, runtime.clock()))
 
     def _claim(self, ids: Sequence[UUID]) -> list[Claim]:
         runtime, now = self._runtime, self._runtime.clock()
@@ -164,12 +168,22 @@ def settle(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
     for held, result in results:
         if isinstance(result, SendError):
             runtime.count("send_errors", provider=held.provider, kind=type(result).__name__, code=result.code[:40])
+            if result.code.isdigit():
+                runtime.heed(held.provider, result.code)
         if isinstance(result, Throttled):
             runtime.pace.hold(held.provider, result.retry_after_s)
-        if isinstance(result, Misconfigured):
-            log.error("%s refuses us (%s): paused, an operator is needed", held.provider, result.code)
-            runtime.pause(held.provider)
+    _stop(runtime, {held.provider: result.code for held, result in results if isinstance(result, Misconfigured)})
     _write(runtime, results)
+
+
+def _stop(runtime: Runtime, refused: Mapping[str, str]) -> None:
+    """Before the texts are due again, so that none is handed to who has just refused us."""
+    for provider, code in refused.items():
+        try:
+            with runtime.database.write() as session:
+                routes.stop(session, provider, code, runtime.clock())
+        except Exception:
+            log.exception("%s refuses us (%s), and could not be stopped", provider, code)
 
 
 def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
@@ -182,6 +196,10 @@ def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
                     runtime.teller.stop(session, held.msisdn, now, "provider", held.provider)
             for settlement in outbox.settle(session, results, now):
                 runtime.teller.heard(session, settlement, now)
+            began = {held.provider: held.until - timedelta(seconds=runtime.settings.lease_s)
+                     for held, result in results if isinstance(result, Accepted)}
+            for provider, at in began.items():
+                routes.lift(session, provider, at, now)
     except Exception:
         log.exception("%d sends could not be settled", len(results))
         for one in results if len(results) > 1 else ():

@@ -31,6 +31,7 @@ from jobs import (
     sweep,
     tell,
     voice_messages,
+    weigh,
 )
 from jobs.alarm import QUEUES, answered
 
@@ -48,6 +49,7 @@ JOBS: dict[str, Callable[..., object]] = {
     "fetch_voice_messages": voice_messages.fetch_voice_messages,
     "doubt_numbers": doubts.doubt_numbers,
     "prepare_months": months.prepare_months,
+    "weigh": weigh.weigh,
 }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gateway import outbox
 from gateway.hours import lanes_awake
+from gateway.routes import Routes
 from gateway.runtime import Runtime
 from jobs.alarm import backlog, enqueue, lane_queue
 
@@ -20,17 +21,18 @@ BACKLOG = 8
 def relay(runtime: Runtime) -> int:
     """Wake the texts that are due. Returns how many. A lane that sleeps is not looked at before its morning.
 
-    While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer.
+    While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer. So are they
+    while every provider is stopped; a text that no provider can carry now is looked at again when its alarm is over.
     """
     now = runtime.clock()
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
              if backlog(runtime.redis, lane_queue(lane)) < BACKLOG]
-    routed: dict[tuple[int, str | None], list[UUID]] = defaultdict(list)
+    routed: dict[tuple[int, str], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
-        for one in outbox.due(session, now, BATCH * BATCHES_A_ROUND, lanes):
-            routed[one.lane, runtime.choose(one)].append(one.id)
-        nowhere = [routed.pop((lane, None)) for lane in lanes if (lane, None) in routed]
-        outbox.rest(session, [one for ids in nowhere for one in ids])
+        routes = Routes.read(session, runtime.settings, now)
+        for one in outbox.due(session, now, routes.takes(BATCH * BATCHES_A_ROUND), lanes):
+            if route := routes.choose(one):
+                routed[one.lane, route].append(one.id)
     for (lane, route), ids in routed.items():
         for start in range(0, len(ids), BATCH):
             batch = [str(one) for one in ids[start : start + BATCH]]

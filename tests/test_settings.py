@@ -14,6 +14,7 @@ from gateway.settings import (
     OF_A_SERVICE,
     AsleepHours,
     QuietHours,
+    RouteRule,
     Settings,
     SettingsError,
     in_service,
@@ -58,6 +59,11 @@ MALFORMED = [
     ("API_RATE", "0"),
     ("SMS_PROVIDERS", "twilio"), ("SMS_PROVIDERS", "pigeon:100"), ("SMS_PROVIDERS", "twilio:0"),
     ("SMS_PROVIDERS", "twilio:50,twilio:50"), ("SMS_PROVIDERS", "twilio:-1"), ("SMS_PROVIDERS", ","),
+    ("SMS_ROUTES", "60402"), ("SMS_ROUTES", "60402:twilio"), ("SMS_ROUTES", "60402:pigeon=0"),
+    ("SMS_ROUTES", "inwi:twilio=0"), ("SMS_ROUTES", "zgh:twilio=0"), ("SMS_ROUTES", "zgh-MA/60402:twilio=0"),
+    ("SMS_ROUTES", "60402:twilio=1000"), ("SMS_ROUTES", "60402:twilio=0,60402:twilio=1"), ("SMS_ROUTES", ","),
+    ("SMS_ROUTES", "60402:twilio=0,60402:africastalking=0"),
+    ("SMS_ROUTES", "60402:twilio=0,zgh-MA:africastalking=0"),
     ("TWILIO_ACCOUNT_SID", "AC123"), ("TWILIO_ACCOUNT_SID", "SM" + "0" * 32),
     ("QUIET_HOURS", "20"), ("QUIET_HOURS", "20-24"), ("QUIET_HOURS", "night"),
     ("QUIET_HOURS", "20-9,reply:20-9"), ("RAMADAN_QUIET_HOURS", "18"), ("SMS_RATES", "twilio"),
@@ -155,6 +161,18 @@ def test_an_address_without_https_is_refused(name, host):
                                      "https://rsu.example.ma:8443/gateway", "https://[2001:db8::1]"])
 def test_an_address_with_https_or_on_loopback_is_taken(address):
     assert Settings.from_env({**GOOD, "PUBLIC_URL": address + "/"}).public_url == address
+
+
+def test_exceptions_of_routes_are_read():
+    written = "60402:twilio=0, zgh-MA:twilio=5,60401/ar-MA:twilio=30"
+    assert Settings.from_env({**GOOD, "SMS_ROUTES": written}).sms_routes == (
+        RouteRule("60402", "", "twilio", 0), RouteRule("", "zgh-MA", "twilio", 5),
+        RouteRule("60401", "ar-MA", "twilio", 30))
+
+
+def test_texts_that_nobody_would_carry_are_named():
+    (problem,) = refused(SMS_ROUTES="60402:twilio=0,zgh-MA:africastalking=0").problems
+    assert "leaves nobody to carry texts of 60402 in zgh-MA" in problem
 
 
 @pytest.mark.parametrize("write", [repr, str])

@@ -16,51 +16,24 @@ from channels.base import (
     BadCallback,
     CallbackRequest,
     Inbound,
-    Misconfigured,
     Outbound,
-    Outcome,
     Receipt,
     Rejected,
     SendError,
-    Unavailable,
     Unknown,
 )
+from channels.codes import codes_of, letters
 from channels.line import Line
 
-# https://developers.africastalking.com/docs/sms/sending/bulk: statusCode, its word, and what it means to us.
-# 500 and 501 are the provider's own faults: the message may have left.
-STATUSES: dict[int, tuple[str, type[SendError] | None]] = {
-    100: ("Processed", None),
-    101: ("Sent", None),
-    102: ("Queued", None),
-    401: ("RiskHold", Misconfigured),
-    402: ("InvalidSenderId", Misconfigured),
-    403: ("InvalidPhoneNumber", Rejected),
-    404: ("UnsupportedNumberType", Rejected),
-    405: ("InsufficientBalance", Misconfigured),
-    406: ("UserInBlacklist", Rejected),
-    407: ("CouldNotRoute", Unavailable),
-    409: ("DoNotDisturbRejection", Unavailable),
-    500: ("InternalServerError", Unknown),
-    501: ("GatewayError", Unknown),
-    502: ("RejectedByGateway", Unavailable),
-}
-CODES = {word: code for code, (word, kind) in STATUSES.items() if kind}
-OPTED_OUT = 406
-
-# https://developers.africastalking.com/docs/sms/notifications: letters only, since the spelling varies.
-OUTCOMES: dict[str, Outcome | None] = {
-    "buffered": None, "sent": "sent", "submitted": "sent", "success": "delivered",
-    "failed": "failed", "rejected": "failed", "absentsubscriber": "failed", "expired": "failed",
-}
-PERMANENT_REASONS = {
-    "userinblacklist", "userisinactive", "useraccountsuspended", "userdoesnotexist",
-    "notnetworksubcriber", "notnetworksubscriber",
-}
+CODES = codes_of("africastalking")
+# A refusal of the whole request says the word and not the code.
+WORDS = {known.name: code for code, known in CODES.codes.items() if known.kind}
 
 MOBILE = r"\+212[67][0-9]{8}"
 # How many telephones a request may name is not documented; a form of this many stays below 4 KB.
 TOGETHER = 200
+# A number that is read where a code should stand may have any length.
+LONGEST_CODE = 6
 
 
 class AfricasTalkingSms:
@@ -113,9 +86,10 @@ class AfricasTalkingSms:
     def receipt(self, request: CallbackRequest) -> Receipt:
         """https://developers.africastalking.com/docs/sms/notifications. Raises `BadCallback`."""
         status, reason = request.one("status"), request.one("failureReason", "")
+        known = CODES.reasons.get(letters(reason))
         return Receipt(
-            self.name, _id(request), status, OUTCOMES.get(_letters(status)), request.one("phoneNumber"),
-            error=reason or None, permanent=_letters(reason) in PERMANENT_REASONS)
+            self.name, _id(request), status, CODES.statuses.get(letters(status)), request.one("phoneNumber"),
+            error=reason or None, permanent=known is not None and known.kind is Rejected)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """https://developers.africastalking.com/docs/sms/notifications. Raises `BadCallback`."""
@@ -163,7 +137,7 @@ def _told(answer: http.Answer, mobiles: Sequence[str]) -> dict[str, Accepted | S
     try:
         data = json.loads(answer.text)["SMSMessageData"]
         if not data["Recipients"]:
-            raise _kind(CODES[data["Message"]])
+            raise _refusal(WORDS[data["Message"]])
         if len(mobiles) == len(data["Recipients"]) == 1:
             return {mobiles[0]: _became(data["Recipients"][0])}
         return {str(one["number"]): _became(one) for one in data["Recipients"]}
@@ -172,24 +146,27 @@ def _told(answer: http.Answer, mobiles: Sequence[str]) -> dict[str, Accepted | S
 
 
 def _became(recipient: Mapping[str, Any]) -> Accepted | SendError:
-    """What cannot be read of one says nothing of the others."""
+    """What cannot be read of one says nothing of the others. A code of tomorrow is neither sent nor failed."""
     try:
-        code, provider_id = int(recipient["statusCode"]), recipient["messageId"]
-        refused, cost = STATUSES[code][1] is not None, str(recipient.get("cost") or "")
+        code, provider_id = str(int(recipient["statusCode"])), recipient["messageId"]
+        cost = str(recipient.get("cost") or "")
     except http.UNREADABLE:
         return Unknown("unreadable")
-    if refused:
-        return _kind(code)
+    known = CODES.codes.get(code)
+    if known is None:
+        return Unknown(code[:LONGEST_CODE])
+    if known.kind:
+        return _refusal(code)
     if not isinstance(provider_id, str) or provider_id in ("", "None"):
         return Unknown("no_id")
     return Accepted(provider_id, cost=cost)
 
 
-def _kind(code: int) -> SendError:
-    kind = STATUSES[code][1]
-    if kind is None:
-        return Unknown("unreadable")
-    return Rejected(str(code), opted_out=code == OPTED_OUT) if kind is Rejected else kind(str(code))
+def _refusal(code: str) -> SendError:
+    known = CODES.codes[code]
+    if known.kind is Rejected:
+        return Rejected(code, opted_out=known.opted_out)
+    return (known.kind or Unknown)(code)
 
 
 def _id(request: CallbackRequest) -> str:
@@ -197,7 +174,3 @@ def _id(request: CallbackRequest) -> str:
     if provider_id in ("", "None"):
         raise BadCallback("no id")
     return provider_id
-
-
-def _letters(word: str) -> str:
-    return re.sub(r"[^a-z]", "", word.lower())

@@ -16,7 +16,6 @@ from channels.base import (
     CallbackRequest,
     Inbound,
     Outbound,
-    Outcome,
     Receipt,
     Rejected,
     SendError,
@@ -24,14 +23,7 @@ from channels.base import (
     outcome,
 )
 from channels.line import Line
-from channels.twilio_client import KINDS, TwilioAccount, accepted_of_many
-
-# https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
-OUTCOMES: dict[str, Outcome | None] = {
-    "accepted": None, "scheduled": None, "queued": None, "sending": None, "partially_delivered": None,
-    "sent": "sent", "delivered": "delivered", "read": "delivered",
-    "undelivered": "failed", "failed": "failed", "canceled": "failed",
-}
+from channels.twilio_client import CODES, TwilioAccount, accepted_of_many, kind_of
 
 LONGEST_VALIDITY_S = 36_000
 CLOCK_SKEW = timedelta(minutes=1)
@@ -97,11 +89,11 @@ class TwilioSms:
         """Raises `BadCallback`. https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"""
         self._account.check(request)
         status, error = request.one("MessageStatus"), request.one("ErrorCode", "")
-        became = OUTCOMES.get(status)
+        became = CODES.statuses.get(status)
         return Receipt(
             self.name, request.one("MessageSid"), status, became, request.one("To"), request.token or None,
             error=error or None,
-            permanent=became == "failed" and error != "" and KINDS.get(error, Rejected) is Rejected)
+            permanent=became == "failed" and error != "" and kind_of(error) is Rejected)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """Raises `BadCallback`. https://www.twilio.com/docs/messaging/guides/webhook-request"""

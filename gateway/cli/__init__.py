@@ -28,6 +28,7 @@ from gateway.cli import (
     registrations,
     rescore,
     reviews,
+    routes,
     scores,
     suppressions,
     updates,
@@ -203,6 +204,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, suppressions, letters, recordings, months):
+             phones, suppressions, letters, recordings, months, routes):
     for command in room.commands:
         main.add_command(command)

@@ -129,6 +129,7 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     __table_args__ = (sa.Index("ix_attempt_provider", "provider_id", "provider"),
+                      sa.Index("ix_attempt_started", "provider", "started_at"),
                       {"postgresql_partition_by": "RANGE (message_id)"})
 
     message_id: Mapped[UUID] = mapped_column(primary_key=True)

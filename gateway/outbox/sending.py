@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -29,9 +30,14 @@ from gateway.registry.suppression import is_suppressed
 from gateway.vault import Vault
 
 # A route that refuses is left for another; after this many refusals by any route the household gets a letter.
-# The waits between them grow fourfold to an hour. A provider that cannot be reached refuses nobody.
+# A provider that cannot be reached refuses nobody.
 SENDS_AT_MOST = 8
-LONGEST_WAIT = timedelta(hours=1)
+# By how much the longest wait grows at each send, and to what. A wait is drawn from nothing to that ("full jitter"), or
+# all that failed together would come again together. Who asks for patience is given it, and up to as much again.
+WAITS = {"refused": (4, timedelta(hours=1)), "unavailable": (2, timedelta(minutes=5)),
+         "misconfigured": (1, timedelta(seconds=1))}
+MOST_PATIENCE = timedelta(minutes=15)
+Jitter = Callable[[], float]
 # Operators keep a text for three days; without a receipt by then it has not arrived. Nor do we try for longer.
 SILENT_AFTER = timedelta(hours=72)
 # A due row whose alarm was lost with Redis is put back in the queue after this time.
@@ -129,8 +135,9 @@ def close_suppressed(session: Session, ids: Sequence[UUID], now: datetime) -> li
     return [Settlement(*row, "sms", "failed", now) for row in ended]
 
 
-def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datetime) -> list[Settlement]:
-    """Write down how these sends ended. Returns what somebody must hear of.
+def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datetime,
+           jitter: Jitter = random.random) -> list[Settlement]:
+    """Write down how these sends ended. Returns what somebody must hear of. `jitter` draws from 0 to 1.
 
     What is certain counts even after the lease, as long as nobody has sent again. A receipt that has come in the
     meantime knows better than a send that did not hear its answer.
@@ -141,7 +148,7 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
         if isinstance(result, Accepted):
             accepted.append((held, result))
         else:
-            settlements.append(told(_fail(session, held, result, now), now))
+            settlements.append(told(_fail(session, held, result, now, jitter), now))
     _accept(session, accepted, now)
     return [settlement for settlement in settlements if settlement]
 
@@ -157,15 +164,14 @@ def expire(session: Session, now: datetime) -> int:
 
 
 def again(session: Session, message_id: UUID, fence: int, starts: Iterable[str], now: datetime,
-          wait: timedelta | None) -> Message | None:
-    """Due once more after `wait` (None: the longer the more often it was tried); or failed, for paper is surer."""
-    refused, tries, began = session.execute(sa.select(
+          wait: timedelta) -> Message | None:
+    """Due once more after `wait`; or failed, for paper is surer."""
+    refused, began = session.execute(sa.select(
         sa.func.count().filter(Attempt.outcome.in_(("refused", "unknown", "absent"))),
-        sa.func.count(), sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
+        sa.func.min(Attempt.started_at)).where(Attempt.message_id == message_id)).one()
     hopeless = refused >= SENDS_AT_MOST or began < now - SILENT_AFTER
     message = move(session, message_id, "failed" if hopeless else "created", now, only_from=starts, fence=fence)
     if message is not None and not hopeless:
-        wait = min(timedelta(seconds=4 ** min(tries - 1, 9)), LONGEST_WAIT) if wait is None else wait
         message.not_before, message.alarm_until = now + wait, None
     return message
 
@@ -177,13 +183,14 @@ def _accept(session: Session, accepted: Sequence[tuple[Claim, Accepted]], now: d
     update_each(session, Attempt, ("message_id", "fence"), [
         {"message_id": held.id, "fence": held.fence, "provider_id": result.provider_id, "parts": result.parts,
          "cost": result.cost[:24] or None} for held, result in accepted], outcome="accepted", ended_at=now)
-    starts = [start for start in NEWS["sent"] if "sent" in TRANSITIONS[start]]
+    # Not `in_`: a statement for many rows at once takes no list, and all would be settled one by one.
+    starts = sa.or_(*(Message.state == start for start in NEWS["sent"] if "sent" in TRANSITIONS[start]))
     update_each(session, Message, ("id", "fence"), [{"id": held.id, "fence": held.fence} for held, _ in accepted],
-                Message.state.in_(starts), state="sent", changed_at=now)
+                starts, state="sent", changed_at=now)
 
 
-def _fail(session: Session, held: Claim, error: SendError, now: datetime) -> Message | None:
-    outcome, state, wait = _reading(error)
+def _fail(session: Session, held: Claim, error: SendError, now: datetime, jitter: Jitter) -> Message | None:
+    outcome, state = _reading(error)
     session.execute(sa.update(Attempt).where(
         Attempt.message_id == held.id, Attempt.fence == held.fence, Attempt.provider_id.is_(None))
         .values(outcome=outcome, ended_at=now, code=error.code[:80]))
@@ -193,26 +200,36 @@ def _fail(session: Session, held: Claim, error: SendError, now: datetime) -> Mes
         if message is not None:
             message.alarm_until = None
         return message
-    message = again(session, held.id, held.fence, ("sending", "unknown"), now, wait)
+    message = again(session, held.id, held.fence, ("sending", "unknown"), now,
+                    _wait(outcome, held.fence, error, jitter))
     if message is not None:
         message.avoid = [] if outcome == "throttled" else sorted({*message.avoid, held.provider})
     return message
 
 
-def _reading(error: SendError) -> tuple[str, str, timedelta | None]:
-    """What a send that was not accepted means: the attempt's outcome, the message's next state, and the wait."""
+def _reading(error: SendError) -> tuple[str, str]:
+    """What a send that was not accepted means: the attempt's outcome, and the message's next state."""
     match error:
         case Rejected():
-            return "rejected", "failed", None
+            return "rejected", "failed"
         case Unknown():
-            return "unknown", "unknown", None
+            return "unknown", "unknown"
         case Throttled():
-            return "throttled", "created", timedelta(seconds=min(max(error.retry_after_s, 1), 900))
+            return "throttled", "created"
         case Misconfigured():
-            return "misconfigured", "created", timedelta(seconds=1)
+            return "misconfigured", "created"
         case _:
             # A provider's own code is a refusal; a word of ours, that nobody was reached.
-            return "refused" if error.code.isdigit() else "unavailable", "created", None
+            return "refused" if error.code.isdigit() else "unavailable", "created"
+
+
+def _wait(outcome: str, tries: int, error: SendError, jitter: Jitter) -> timedelta:
+    """How long a text waits that has been claimed so often. Of a route that refused us, only until another is drawn."""
+    if isinstance(error, Throttled):
+        wish = min(timedelta(seconds=max(error.retry_after_s, 1)), MOST_PATIENCE)
+        return wish * (1 + jitter())
+    growth, longest = WAITS[outcome]
+    return min(timedelta(seconds=growth ** min(tries - 1, 9)), longest) * jitter()
 
 
 def _may_be_texted() -> sa.ColumnElement[bool]:

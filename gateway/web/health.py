@@ -11,6 +11,7 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gateway import routes as routing
 from gateway import unreached
 from gateway.outbox import Message, ReceiptRecord
 from gateway.registry.complaint import Complaint
@@ -74,6 +75,12 @@ class Figures:
             for called, count in sorted(unreached.count(session).items()):
                 at_centre.add_metric([called], count)
             yield at_centre
+            stopped = GaugeMetricFamily("mouachir_provider_stopped", "1: gets no texts, and an operator is needed",
+                                        labels=["provider"])
+            stops = routing.stops(session)
+            for provider, _ in self._runtime.settings.sms_providers:
+                stopped.add_metric([provider], provider in stops)
+            yield stopped
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):

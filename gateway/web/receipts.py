@@ -31,6 +31,8 @@ def routes(runtime: Runtime) -> Blueprint:
             raise BadCallback("a message's name is too long")
         with runtime.database.write() as session:
             outbox.receive(session, runtime.vault, receipt, runtime.clock())
+        for word in (receipt.status, receipt.error or ""):
+            runtime.heed(receipt.provider, word)
         runtime.count("receipts", provider=receipt.provider, outcome=receipt.outcome or "on_the_way")
         return Response(status=200)
 

@@ -119,6 +119,6 @@ def test_an_empty_house_has_figures_too(runtime):
         assert session.scalar(sa.select(sa.func.count()).select_from(Message)) == 0
     families, _ = figures(client(runtime))
     assert {family.name for family in families} == {
-        "mouachir_messages", "mouachir_reviews", "mouachir_complaints", "mouachir_receipts_unmatched",
-        "mouachir_untold", "mouachir_letters_at_centre",
+        "mouachir_messages", "mouachir_reviews", "mouachir_complaints", "mouachir_receipts_waiting",
+        "mouachir_untold", "mouachir_provider_stopped", "mouachir_letters_at_centre",
         "mouachir_outbox_oldest_due_seconds"}
