@@ -59,8 +59,7 @@ def at_commit(engine: sa.Engine, number: int, act: Callable[[], None]) -> None:
     sa.event.listen(engine, "commit", lambda _: act() if next(commits) == number else None)
 
 
-def work(step: str, provider: str, ids: list[str]) -> None:
-    opened = Runtime.open(Settings.load())
+def work(opened: Runtime, step: str, provider: str, ids: list[str]) -> None:
     opened.clock()
     runtime = replace(opened, channels={name: Doomed(channel, step) for name, channel in opened.channels.items()})
     for number, doomed in ((1, "claimed, not committed"), (2, "settled, not committed")):
@@ -71,11 +70,13 @@ def work(step: str, provider: str, ids: list[str]) -> None:
 
 
 def main() -> None:
+    # All that is loaded is loaded here; nothing is connected, and no thread runs, before a child does it.
+    opened = Runtime.open(Settings.load())
     for line in sys.stdin:
         step, provider, *ids = line.rstrip("\n").split("\t")
         child = os.fork()
         if not child:
-            work(step, provider, ids)
+            work(opened, step, provider, ids)
         _, status = os.waitpid(child, 0)
         assert os.WTERMSIG(status) == signal.SIGKILL, f"{step}: it was not killed"
     sys.stdout.write("done\n")

@@ -32,7 +32,7 @@ from tests.walks.neighbourhood import _free_port
 
 ROOT = Path(__file__).parents[2]
 HOUSEHOLDS = 60
-KILLS = 12
+KILLS = 200
 SETTLED_WITHIN_S = 60
 # A text in the air takes 0.5 s, one that stalls 2 s: a lease outlasts both.
 HASTE = {"LEASE_S": "4", "RECONCILE_AFTER_S": "2", "UNKNOWN_FOR_S": "8", "QUIET_HOURS": "0-0"}

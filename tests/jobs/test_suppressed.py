@@ -54,7 +54,6 @@ def test_a_text_queued_before_its_number_was_suppressed_goes_by_letter_in_the_sa
     assert deliver(house, "twilio", 2, ids(house)) == 1
     assert provider.sent == ["+212712345678"]
     assert told(house) == [("letter", "created"), ("sms", "failed"), ("sms", "sent")]
-    house.loop.close()
 
 
 def test_an_answer_goes_to_whoever_stopped(runtime):
@@ -65,7 +64,6 @@ def test_an_answer_goes_to_whoever_stopped(runtime):
                                                  lane=REPLY)], house.clock())
     assert deliver(house, "twilio", REPLY, ids(house)) == 1
     assert provider.sent == [PHONE]
-    house.loop.close()
 
 
 def test_whom_a_provider_refuses_to_text_is_suppressed_in_its_name(runtime):
@@ -77,4 +75,3 @@ def test_whom_a_provider_refuses_to_text_is_suppressed_in_its_name(runtime):
         session.execute(sa.text("DELETE FROM contact"))
     register(house, a_row("2900000003"))
     assert told(house) == [("letter", "created"), ("letter", "created"), ("sms", "failed")]
-    house.loop.close()
