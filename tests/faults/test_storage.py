@@ -1,0 +1,108 @@
+"""The database falls over, and its disk is full: what was promised is kept, and what was not is refused aloud."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from channels.base import Accepted
+from gateway.migrations import upgrade
+from gateway.outbox import DECISION
+from jobs.deliver import deliver
+from jobs.sweep import sweep
+from tests import servers
+from tests.channels.test_sandbox import until
+from tests.conftest import a_row, register
+from tests.faults.test_processes import SETTLED_WITHIN_S, campaign, nobody_is_lost_and_nobody_is_told_twice
+from tests.jobs.fakes import dispatch, ids, states, with_providers
+
+__all__ = ["campaign"]
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def fall(request) -> Iterator[Callable[[], None]]:
+    """What makes this test's own PostgreSQL fall over."""
+    return request.getfixturevalue("fragile")[1]
+
+
+@pytest.fixture
+def fragile() -> Iterator[tuple[str, Callable[[], None]]]:
+    with servers.fragile_postgresql() as (url, fall):
+        upgrade(url)
+        yield url, fall
+
+
+@pytest.fixture
+def database_url(request) -> str:
+    if getattr(request, "param", "") == "sqlite":
+        file = request.getfixturevalue("tmp_path") / "house.db"
+        file.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
+        return f"sqlite:///{file}"
+    return request.getfixturevalue("fragile")[0]
+
+
+def test_the_database_falls_over_twice_in_the_middle_of_a_campaign(campaign, fall):
+    campaign.behave()
+    campaign.start_worker()
+    campaign.in_the_air(10)
+    fall()
+    until(lambda: campaign.states()["delivered"] > 5, SETTLED_WITHIN_S)
+    fall()
+    campaign.settled()
+    nobody_is_lost_and_nobody_is_told_twice(campaign)
+    assert campaign.worker.poll() is None, "the worker died with the database"
+
+
+@contextmanager
+def full(runtime) -> Iterator[None]:
+    """Not another page for this database."""
+    def limit(connection, _record) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    sa.event.listen(runtime.database.engine, "connect", limit)
+    runtime.database.engine.dispose()
+    yield
+    sa.event.remove(runtime.database.engine, "connect", limit)
+    runtime.database.engine.dispose()
+
+
+@on_sqlite
+def test_a_full_disk_refuses_what_is_new_aloud_and_is_got_over(runtime, clock):
+    runtime, *_ = with_providers(runtime)
+    households = [a_row(f"29000000{place:02d}", f"06123456{place:02d}") for place in range(60)]
+    register(runtime, *households[:5])
+    with full(runtime), pytest.raises(sa.exc.OperationalError, match="full"):
+        register(runtime, *households[5:])
+    assert len(states(runtime)) == 5
+    register(runtime, *households[5:])
+    dispatch(runtime)
+    assert states(runtime) == ["sent"] * 60
+
+
+@on_sqlite
+def test_a_text_whose_sending_cannot_be_written_down_is_found_at_its_provider_and_not_sent_again(
+        runtime, clock, caplog):
+    runtime, twilio, _ = with_providers(runtime)
+    register(runtime, *(a_row(f"29000000{place:02d}", f"06123456{place:02d}") for place in range(20)))
+    twilio.answer = lambda message: Accepted(f"{'a name that needs room ' * 3}{message.token[:8]}")
+    twilio.listed = lambda message: Accepted(message.token) if message in twilio.sent else None
+    claimed = iter([True])
+
+    def no_room_any_more(_connection) -> None:
+        if next(claimed, False):
+            runtime.database.engine.dispose()
+
+    with full(runtime):
+        sa.event.listen(runtime.database.engine, "commit", no_room_any_more)
+        deliver(runtime, "twilio", DECISION, ids(runtime))
+    sa.event.remove(runtime.database.engine, "commit", no_room_any_more)
+    for _ in range(6):
+        clock.forward(seconds=61)
+        sweep(runtime)
+    dispatch(runtime)
+    assert states(runtime) == ["sent"] * 20
+    assert set(Counter(message.token for message in twilio.sent).values()) == {1}
