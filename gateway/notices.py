@@ -89,23 +89,27 @@ class Teller:
         """These numbers may be a stranger's: what still waits to be texted there goes by letter; then they are told."""
         for event in events:
             msisdn = households.number_of(session, self.vault, event.contact_id)
-            for settlement in outbox.close(session, self.vault, msisdn, self.words.notices(), now, event.household_id):
-                self.heard(session, settlement, now)
+            self.heard_all(session, outbox.close(session, self.vault, msisdn, self.words.notices(), now,
+                                                 event.household_id), now)
         return self.tell(session, events, now)
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
-        """A message has ended: keep the proof of notification, or try another way."""
-        if settlement is None or settlement.household_id is None:
-            return
-        if settlement.state == "delivered":
-            proof.keep(session, self.vault, settlement, settlement.household_id, now)
-        elif settlement.state == "failed" and settlement.medium == "sms":
-            if settlement.notice == "number_change_asked":
-                # The warning takes the post's time now, and so does the change.
-                update_id = UUID(settlement.subject.partition("/")[0])
-                number_change.postpone(session, self.vault, update_id, now)
-            told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
-            self._tell(session, [told], now, by_post=True)
+        """A message has ended, or none has."""
+        if settlement:
+            self.heard_all(session, [settlement], now)
+
+    def heard_all(self, session: Session, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Messages have ended: keep the proofs of notification, and try another way for what has failed."""
+        proof.keep(session, self.vault, [one for one in settlements if one.state == "delivered"], now)
+        failed = []
+        for one in settlements:
+            if one.state == "failed" and one.medium == "sms" and one.household_id:
+                failed.append(Telling(one.notice, one.household_id, one.subject))
+                if one.notice == "number_change_asked":
+                    # The warning takes the post's time now, and so does the change.
+                    number_change.postpone(session, self.vault, UUID(one.subject.partition("/")[0]), now)
+        if failed:
+            self._tell(session, self.reader.instead(session, failed), now, by_post=True)
 
     def came_back(self, session: Session, reference: str, *, by: str, now: datetime, run: str | None = None) -> bool:
         """The post has brought a letter back: what it told was not told. False when no posted letter is this one.
@@ -138,8 +142,7 @@ class Teller:
     def stop(self, session: Session, msisdn: str, now: datetime) -> None:
         """No more texts to this number; what it has not been told yet goes by letter."""
         households.suspend(session, self.vault, msisdn, now)
-        for settlement in outbox.close(session, self.vault, msisdn, self.by_day, now):
-            self.heard(session, settlement, now)
+        self.heard_all(session, outbox.close(session, self.vault, msisdn, self.by_day, now), now)
 
     def reply(self, session: Session, notice: str, locale: str, msisdn: str, subject: str, now: datetime,
               **facts: object) -> None:
@@ -205,7 +208,7 @@ class Teller:
         failed: Failed = {}
         for telling, facts in due.items():
             if facts.get("silent"):
-                proof.stands_in(session, telling.household_id, now)
+                proof.stands_in(session, [telling.household_id], now)
                 continue
             about = self.words.about(telling.notice)
             numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()

@@ -97,8 +97,7 @@ def post(runtime: Runtime, run: str, day: date | None = None) -> int:
     at = datetime.combine(posted_on, time(12), CASABLANCA)
     with runtime.database.write() as session:
         settlements = outbox.posted(session, run, at)
-        for settlement in settlements:
-            runtime.teller.heard(session, settlement, now)
+        runtime.teller.heard_all(session, settlements, now)
     runtime.tray.post(run, posted_on)
     return len(settlements)
 

@@ -151,8 +151,7 @@ def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
             for held, result in results:
                 if isinstance(result, Rejected) and result.opted_out:
                     runtime.teller.stop(session, held.msisdn, now)
-            for settlement in outbox.settle(session, results, now):
-                runtime.teller.heard(session, settlement, now)
+            runtime.teller.heard_all(session, outbox.settle(session, results, now), now)
     except Exception:
         log.exception("%d sends could not be settled", len(results))
         for one in results if len(results) > 1 else ():

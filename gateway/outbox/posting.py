@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from channels.text import parts
-from gateway.db import insert, insert_new, new_id
+from gateway.db import among, insert, insert_new, new_id
 from gateway.outbox.message import NOTICE, Message, Promise, Settlement, move, promise_of, told
 from gateway.registry.numbers import new_number
 from gateway.vault import Vault
@@ -83,6 +83,16 @@ def cancel(session: Session, household_id: UUID, notice: str, subject: str, medi
     """Take back a message that nobody has touched yet, because the household has been told otherwise."""
     found = session.get(Promise, promise_of(household_id, notice, subject, medium))
     return found is not None and move(session, found.message_id, "cancelled", now, only_from=("created",)) is not None
+
+
+def cancel_told(session: Session, told: Iterable[Settlement], now: datetime) -> None:
+    """Take back the letters that nobody has touched yet about what these texts have told."""
+    same = [promise_of(one.household_id, one.notice, one.subject, "letter") for one in told]
+    waiting = session.scalars(sa.select(Promise.message_id).where(among(session, Promise.id, same))).all()
+    if waiting:
+        session.execute(sa.update(Message).where(
+            among(session, Message.id, waiting), Message.state == "created").values(state="cancelled", changed_at=now)
+            .execution_options(synchronize_session=False))
 
 
 def cancel_others(session: Session, notices: Sequence[str], subjects: Mapping[UUID, str], now: datetime) -> None:

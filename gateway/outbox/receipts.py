@@ -1,22 +1,27 @@
-"""Receipts: kept as they came, at once; settled a moment later, whatever their order.
+"""Receipts: kept as they came, at once; settled a moment later by hundreds, whatever their order.
 
 A receipt may come twice, late, out of order, or before our own send is written down. At the door it costs one row.
 `settle_receipts` finds its message, by the name that rode in its address or by the provider's name for it, and looks
-again, ever more rarely, where there is none yet.
+again, ever more rarely, where there is none yet. However many are settled, it takes the same few statements; only a
+receipt that nobody is named by is looked into alone.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from channels.base import Receipt
-from gateway.db import Base, UtcDateTime, insert, new_id
-from gateway.outbox.message import NEWS, Attempt, Message, Settlement, move, told
+from gateway.db import Base, UtcDateTime, among, new_id, update_each
+from gateway.outbox.message import FINAL, NEWS, TRANSITIONS, Attempt, Message, Settlement
 from gateway.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -25,9 +30,14 @@ log = logging.getLogger(__name__)
 LATEST_RECEIPT = timedelta(days=30)
 # What has no message yet is looked at again after as long as it has waited, and at least so long.
 LOOK_AGAIN = timedelta(seconds=2)
+AT_ONCE = 500
 BLIND = 32
+# Of several receipts of one message: a delivery is one whatever else is said, and a step on the way says least.
+WEIGHT = {"delivered": 0, "failed": 1, "sent": 2}
 
 _WAITING = sa.text("look_at IS NOT NULL")
+
+Row = dict[str, Any]
 
 
 class ReceiptRecord(Base):
@@ -58,95 +68,263 @@ class ReceiptRecord(Base):
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+# Made once, and without the unit of work: making a statement costs more than the database's answer to it.
+_KEEP = sa.insert(ReceiptRecord.__table__)  # type: ignore[arg-type]
 # A send that may have been accepted, and whose name at the provider is not known.
 UNNAMED = (Attempt.provider_id.is_(None), sa.or_(Attempt.outcome.is_(None), Attempt.outcome == "unknown"))
 
 
+# At the door
+
+
 def receive(session: Session, vault: Vault, receipt: Receipt, now: datetime) -> None:
     """Keep a receipt. Nothing is looked up: whoever reported it is not kept waiting."""
-    blinds = vault.blinds(receipt.msisdn, "message.to") if receipt.msisdn else []
-    insert(session, ReceiptRecord, [{
-        "id": new_id(), "provider": receipt.provider, "provider_id": receipt.provider_id, "names": _uuid(receipt.token),
-        "status": receipt.status[:40], "outcome": receipt.outcome, "error": (receipt.error or None) and
-        str(receipt.error)[:80], "permanent": receipt.permanent, "to_blinds": b"".join(blinds), "message_id": None,
-        "received_at": now, "look_at": now}])
+    keep(session, [row(vault, receipt, now)])
 
 
-def settle_receipts(session: Session, now: datetime, limit: int = 500) -> list[Settlement]:
-    """Settle those that wait to be looked at, the oldest first. Two who settle at once take different ones."""
-    records = session.scalars(sa.select(ReceiptRecord).where(ReceiptRecord.look_at <= now)
-                              .order_by(ReceiptRecord.look_at, ReceiptRecord.id).limit(limit)
-                              .with_for_update(skip_locked=True)).all()
-    settled = []
-    for record in records:
-        message_id = _owner(session, record) or _lost_send(session, record)
-        if message_id is None:
-            waited = now - record.received_at
-            record.look_at = now + max(waited, LOOK_AGAIN) if waited < LATEST_RECEIPT else None
-            continue
-        record.look_at = None
-        settled.append(_apply(session, record, message_id, now))
-    return [settlement for settlement in settled if settlement]
+def row(vault: Vault, receipt: Receipt, now: datetime) -> Row:
+    """A receipt as it is kept."""
+    blinds = vault.blinds(receipt.msisdn, "message.to") if receipt.msisdn else ()
+    return {"id": new_id(), "provider": receipt.provider, "provider_id": receipt.provider_id,
+            "names": _uuid(receipt.token), "status": receipt.status[:40], "outcome": receipt.outcome,
+            "error": receipt.error[:80] if receipt.error else None, "permanent": receipt.permanent,
+            "to_blinds": b"".join(blinds), "message_id": None, "received_at": now, "look_at": now}
 
 
-def _owner(session: Session, record: ReceiptRecord) -> UUID | None:
-    """The message that a provider names."""
-    if record.names:
-        return session.scalar(sa.select(Message.id).where(Message.id == record.names, Message.fence > 0))
-    return session.scalar(sa.select(Attempt.message_id).where(
-        Attempt.provider == record.provider, Attempt.provider_id == record.provider_id).limit(1))
+def keep(session: Session, rows: Sequence[Row]) -> None:
+    """Keep receipts."""
+    session.connection().execute(_KEEP, rows)
 
 
-def _lost_send(session: Session, record: ReceiptRecord) -> UUID | None:
-    """The send that nobody was sure of and that this receipt must be of: Africa's Talking carries no name of ours.
+# A moment later
+
+
+def receipts_due(session: Session, now: datetime, limit: int = AT_ONCE) -> list[UUID]:
+    """Receipts that wait to be looked at, the oldest first."""
+    return list(session.scalars(sa.select(ReceiptRecord.id).where(ReceiptRecord.look_at <= now)
+                                .order_by(ReceiptRecord.look_at, ReceiptRecord.id).limit(limit)))
+
+
+def put_off(session: Session, receipt_id: UUID, until: datetime) -> None:
+    """This one cannot be settled now, by a fault of ours: it hinders no other until then."""
+    session.execute(sa.update(ReceiptRecord).where(ReceiptRecord.id == receipt_id).values(look_at=until))
+
+
+def settle_receipts(session: Session, now: datetime, limit: int = AT_ONCE,
+                    only: Collection[UUID] | None = None) -> list[Settlement]:
+    """Settle those that wait to be looked at (of `only`, where that is given), the oldest first.
+
+    Two who settle at once take different ones. A message that somebody holds at this moment is not waited for, so
+    that nobody stands in anybody's way: its receipt is looked at again.
+    """
+    reports = _reports(session, now, limit, only)
+    texts = _texts(session, {report.names for report in reports if report.names})
+    _find_owners(session, [report for report in reports if report.names not in texts])
+    texts.update(_texts(session, {report.owner for report in reports if report.owner} - texts.keys()))
+    for report in sorted(reports, key=lambda report: WEIGHT[report.outcome]):
+        text = texts.get(report.owner or report.names or UUID(int=0))
+        if text is None:
+            report.look_again(now)
+        else:
+            _apply(report, text, now)
+    _write_reports(session, reports)
+    return _write_texts(session, texts.values(), now)
+
+
+@dataclass
+class _Report:
+    """A receipt while it is settled. `owner` is the message that its provider's name for it is that of."""
+
+    id: UUID
+    provider: str
+    provider_id: str
+    names: UUID | None
+    outcome: str
+    to_blinds: bytes
+    received_at: datetime
+    owner: UUID | None = None
+    message_id: UUID | None = None
+    look_at: datetime | None = None
+
+    @property
+    def blinds(self) -> list[bytes]:
+        return [self.to_blinds[start:start + BLIND] for start in range(0, len(self.to_blinds), BLIND)]
+
+    def look_again(self, now: datetime) -> None:
+        waited = now - self.received_at
+        self.look_at = now + max(waited, LOOK_AGAIN) if waited < LATEST_RECEIPT else None
+
+
+@dataclass
+class _Send:
+    fence: int
+    provider: str
+    provider_id: str | None
+    outcome: str | None
+    changed: bool = False
+
+    @property
+    def unnamed(self) -> bool:
+        """The same as `UNNAMED`."""
+        return self.provider_id is None and self.outcome in (None, "unknown")
+
+
+@dataclass
+class _Text:
+    """A message while its receipts are settled: held, so that nobody else moves it. `stood` is where it was found."""
+
+    id: UUID
+    household_id: UUID | None
+    notice: str
+    subject: str
+    medium: str
+    to_blind: bytes
+    stood: str
+    fence: int
+    state: str = ""
+    sends: list[_Send] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = self.stood
+
+
+def _reports(session: Session, now: datetime, limit: int, only: Collection[UUID] | None) -> list[_Report]:
+    kept = ReceiptRecord
+    rows = session.execute(sa.select(
+        kept.id, kept.provider, kept.provider_id, kept.names, sa.func.coalesce(kept.outcome, "sent"), kept.to_blinds,
+        kept.received_at).where(
+        kept.look_at <= now, among(session, kept.id, list(only)) if only is not None else sa.true())
+        .order_by(kept.look_at, kept.id).limit(limit).with_for_update(skip_locked=True))
+    return [_Report(*one) for one in rows]
+
+
+def _texts(session: Session, ids: Collection[UUID]) -> dict[UUID, _Text]:
+    """Those of these messages that were sent and that nobody else holds, with their sends."""
+    if not ids:
+        return {}
+    rows = session.execute(sa.select(
+        Message.id, Message.household_id, Message.notice, Message.subject, Message.medium, Message.to_blind,
+        Message.state, Message.fence).where(among(session, Message.id, list(ids)), Message.fence > 0)
+        .order_by(Message.id).with_for_update(skip_locked=True))
+    texts = {one.id: _Text(*one) for one in rows}
+    if texts:
+        sends = session.execute(sa.select(
+            Attempt.fence, Attempt.provider, Attempt.provider_id, Attempt.outcome, Attempt.message_id)
+            .where(among(session, Attempt.message_id, list(texts))))
+        for one in sends:
+            texts[one.message_id].sends.append(_Send(*one[:4]))
+    return texts
+
+
+def _find_owners(session: Session, reports: Sequence[_Report]) -> None:
+    """The messages of those that name none, or none that is there: by the provider's own name, or by the number."""
+    if not reports:
+        return
+    found = session.execute(sa.select(Attempt.provider, Attempt.provider_id, Attempt.message_id).where(
+        among(session, Attempt.provider_id, list({report.provider_id for report in reports}))))
+    owners = {(provider, provider_id): message_id for provider, provider_id, message_id in found}
+    lost = _blinds_of_the_lost(session, [one for one in reports if (one.provider, one.provider_id) not in owners])
+    for report in reports:
+        named = report.provider, report.provider_id
+        if named not in owners and not lost.isdisjoint(report.blinds):
+            stranger = _lost_send(session, report)
+            if stranger:
+                owners[named] = stranger
+        report.owner = owners.get(named)
+
+
+def _blinds_of_the_lost(session: Session, reports: Sequence[_Report]) -> set[bytes]:
+    """To which of their numbers a send has no name yet: Africa's Talking carries none of ours back."""
+    blinds = [blind for report in reports if not report.names for blind in report.blinds]
+    return set(session.scalars(sa.select(Message.to_blind).join(Attempt, Attempt.message_id == Message.id).where(
+        among(session, Message.to_blind, blinds), *UNNAMED))) if blinds else set()
+
+
+def _lost_send(session: Session, report: _Report) -> UUID | None:
+    """The send that nobody was sure of and that this receipt must be of.
 
     A telephone may be shared by households: where more sends to it wait for a name than there are strange
     receipts, nobody can tell which one was delivered, and those in flight will still be named by their answer.
     """
-    if record.names or not record.to_blinds:
+    if report.names:
         return None
     waiting = session.execute(sa.select(Attempt, Message.state, Message.fence).join(
         Message, Message.id == Attempt.message_id).where(
-        Message.to_blind.in_(_blinds(record)), Attempt.provider == record.provider, *UNNAMED,
-        Attempt.started_at <= record.received_at, Attempt.started_at > record.received_at - LATEST_RECEIPT)
-        .order_by(Attempt.started_at)).all()
+        Message.to_blind.in_(report.blinds), Attempt.provider == report.provider, *UNNAMED,
+        Attempt.started_at <= report.received_at, Attempt.started_at > report.received_at - LATEST_RECEIPT)
+        .order_by(Attempt.started_at).with_for_update(of=Attempt)).all()
     unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
     strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(
-        ReceiptRecord.provider == record.provider, ReceiptRecord.to_blinds == record.to_blinds,
+        ReceiptRecord.provider == report.provider, ReceiptRecord.to_blinds == report.to_blinds,
         ReceiptRecord.message_id.is_(None), ReceiptRecord.received_at >= waiting[0][0].started_at)) if unsure else 0
     if not strangers or strangers < len(waiting):
         return None
-    unsure[0].provider_id, unsure[0].outcome = record.provider_id, "accepted"
+    unsure[0].provider_id, unsure[0].outcome = report.provider_id, "accepted"
+    session.flush()
     return unsure[0].message_id
 
 
-def _apply(session: Session, record: ReceiptRecord, message_id: UUID, now: datetime) -> Settlement | None:
-    """Move the message. One that names our message and another number, or no number and no name, is nobody's."""
-    message = session.get_one(Message, message_id)
-    if message.to_blind not in _blinds(record) and (record.to_blinds or not record.names):
-        log.warning("a receipt by %s names another number than its message's: refused", record.provider)
-        return None
-    record.message_id = message_id
-    outcome = record.outcome or "sent"
-    if not _concerns_last_send(session, message, record) and outcome != "delivered":
-        return None
-    return told(move(session, message_id, outcome, now, only_from=NEWS[outcome]), now)
+def _apply(report: _Report, text: _Text, now: datetime) -> None:
+    """One that names our message and another number, or no number and no name of ours, is nobody's."""
+    if text.to_blind not in report.blinds and (report.to_blinds or report.names != text.id):
+        log.warning("a receipt by %s names another number than its message's: refused", report.provider)
+        return
+    sends = list(_sends_of(report, text))
+    if not sends and report.outcome == "failed" and any(map(_may_be_of(report), text.sends)):
+        # Of which of them it is, their names will tell.
+        report.look_again(now)
+        return
+    report.message_id = text.id
+    concerns_the_last = any(send.fence == text.fence for send in sends)
+    if concerns_the_last or report.outcome == "delivered":
+        _move(text, report.outcome)
 
 
-def _concerns_last_send(session: Session, message: Message, record: ReceiptRecord) -> bool:
+def _sends_of(report: _Report, text: _Text) -> Iterator[_Send]:
     """What became of an earlier send says nothing of the present one. A strange name is that of the only send by
     this provider that has none."""
-    sends = sa.select(Attempt).where(Attempt.message_id == message.id, Attempt.provider == record.provider)
-    named = session.scalars(sends.where(Attempt.provider_id == record.provider_id)).all()
-    unnamed = session.scalars(sends.where(*UNNAMED)).all()
-    if not named and len(unnamed) == 1:
-        unnamed[0].provider_id, unnamed[0].outcome = record.provider_id, "accepted"
+    named = [send for send in text.sends if (send.provider, send.provider_id) == (report.provider, report.provider_id)]
+    unnamed = [] if named else list(filter(_may_be_of(report), text.sends))
+    if len(unnamed) == 1:
         named = unnamed
-    return any(send.fence == message.fence for send in named)
+        unnamed[0].provider_id, unnamed[0].outcome, unnamed[0].changed = report.provider_id, "accepted", True
+    yield from named
 
 
-def _blinds(record: ReceiptRecord) -> list[bytes]:
-    return [record.to_blinds[start:start + BLIND] for start in range(0, len(record.to_blinds), BLIND)]
+def _may_be_of(report: _Report) -> Any:
+    return lambda send: send.provider == report.provider and send.unnamed
+
+
+def _move(text: _Text, state: str) -> None:
+    if text.state in _starts(state):
+        text.state = state
+
+
+def _starts(state: str) -> list[str]:
+    return [start for start in NEWS[state] if state in TRANSITIONS[start]]
+
+
+def _write_reports(session: Session, reports: Sequence[_Report]) -> None:
+    if reports:
+        update_each(session, ReceiptRecord, ("id",), [
+            {"id": one.id, "message_id": one.message_id, "look_at": one.look_at} for one in reports])
+
+
+def _write_texts(session: Session, texts: Iterable[_Text], now: datetime) -> list[Settlement]:
+    moved: dict[str, list[_Text]] = defaultdict(list)
+    for text in texts:
+        if text.state != text.stood:
+            moved[text.state].append(text)
+    for state, those in moved.items():
+        session.execute(sa.update(Message).where(
+            among(session, Message.id, [text.id for text in those]), Message.state.in_(_starts(state)))
+            .values(state=state, changed_at=now).execution_options(synchronize_session=False))
+    named = [{"message_id": text.id, "fence": send.fence, "provider_id": send.provider_id, "outcome": send.outcome}
+             for text in texts for send in text.sends if send.changed]
+    if named:
+        update_each(session, Attempt, ("message_id", "fence"), named)
+    return [Settlement(text.id, text.household_id, text.notice, text.subject, text.medium, state, now)
+            for state, those in moved.items() if state in FINAL for text in those]
 
 
 def _uuid(token: str | None) -> UUID | None:
