@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from channels.base import Receipt
-from gateway.db import Base, UtcDateTime, among, new_id, update_each
+from gateway.db import Base, UtcDateTime, among, insert_plainly, new_id, update_each
 from gateway.outbox.message import FINAL, NEWS, TRANSITIONS, Attempt, Message, Settlement
 from gateway.vault import Vault
 
@@ -68,8 +68,6 @@ class ReceiptRecord(Base):
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-# Made once, and without the unit of work: making a statement costs more than the database's answer to it.
-_KEEP = sa.insert(ReceiptRecord.__table__)  # type: ignore[arg-type]
 # A send that may have been accepted, and whose name at the provider is not known.
 UNNAMED = (Attempt.provider_id.is_(None), sa.or_(Attempt.outcome.is_(None), Attempt.outcome == "unknown"))
 
@@ -93,7 +91,7 @@ def row(vault: Vault, receipt: Receipt, now: datetime) -> Row:
 
 def keep(session: Session, rows: Sequence[Row]) -> None:
     """Keep receipts."""
-    session.connection().execute(_KEEP, rows)
+    insert_plainly(session, ReceiptRecord, rows)
 
 
 # A moment later

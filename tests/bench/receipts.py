@@ -1,0 +1,129 @@
+"""Receipts: what a provider reports of texts, from its signature to the proof that a household was notified.
+
+What a web server and a worker do, here in one process: its threads check and keep, one more settles. Beside it the
+plain way: each receipt is looked up, settled and proven in a transaction of its own, before it is answered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from secrets import token_bytes
+from typing import Any
+
+import sqlalchemy as sa
+from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
+
+from channels.base import Accepted, CallbackRequest
+from gateway import outbox
+from gateway.db import Base, insert, new_id
+from gateway.outbox import Attempt, Claim, Message
+from gateway.registry.household import Household
+from gateway.registry.registration import Registration
+from gateway.registry.score import CurrentScore, IndexScore, Notification
+from gateway.runtime import Runtime
+from jobs.receipts import AT_ONCE, settle_receipts
+from tests.bench.figure import Figure, scaled
+from tests.conftest import SETTINGS, a_row, register
+
+TEXTS = scaled(6_000, 60_000)
+PLAIN_TEXTS = scaled(300, 1_000)
+# Callbacks that wait for their answer at the same time.
+CALLERS = 32
+
+
+def receipts(runtime: Runtime) -> list[Figure]:
+    """Texts that told an index and were sent; each is reported as delivered, once."""
+    plain = _plainly(runtime, _sent(runtime, PLAIN_TEXTS))
+    settled = _settled(runtime, _sent(runtime, TEXTS))
+    return [Figure("receipts_settled_per_s", TEXTS / settled, "receipts/s a process", PLAIN_TEXTS / plain, ">= 3000")]
+
+
+def _settled(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> float:
+    """Seconds until the last household's proof is kept."""
+    twilio, proven = runtime.channel("twilio"), _count(runtime, Notification) + len(callbacks)
+    door = outbox.Door(runtime.database, runtime.vault, lambda kept: None)
+
+    def settle() -> None:
+        left = len(callbacks)
+        while left:
+            ended = settle_receipts(runtime)
+            left -= ended
+            if ended < AT_ONCE:
+                time.sleep(0.05)
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CALLERS + 1) as pool:
+        settling = pool.submit(settle)
+        for start in range(CALLERS):
+            pool.submit(lambda mine: [door.keep(twilio.receipt(one), runtime.clock()) for one in mine],
+                        callbacks[start::CALLERS])
+        settling.result()
+    seconds = time.perf_counter() - began
+    if _count(runtime, Notification) != proven:
+        raise RuntimeError("not every household's proof was kept")
+    return seconds
+
+
+def _plainly(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> float:
+    twilio = runtime.channel("twilio")
+    began = time.perf_counter()
+    for callback in callbacks:
+        with runtime.database.write() as session:
+            outbox.receive(session, runtime.vault, twilio.receipt(callback), runtime.clock())
+            runtime.teller.heard_all(session, outbox.settle_receipts(session, runtime.clock()), runtime.clock())
+    return time.perf_counter() - began
+
+
+def _sent(runtime: Runtime, number: int) -> list[CallbackRequest]:
+    """So many households' texts that Twilio has, and what it will say of each."""
+    if not _count(runtime, Household):
+        register(runtime, a_row())
+    _multiply(runtime, number)
+    now, callbacks = runtime.clock(), []
+    with runtime.database.write() as session:
+        ids = session.scalars(sa.select(Message.id).where(Message.state == "created").limit(number)).all()
+        for start in range(0, number, AT_ONCE):
+            held = outbox.claim(session, runtime.vault, ids[start : start + AT_ONCE], "twilio", now,
+                                timedelta(minutes=1))
+            outbox.settle(session, [(one, Accepted(f"SM{one.id.hex}")) for one in held], now)
+            callbacks += [_delivered(one) for one in held]
+    return callbacks
+
+
+def _multiply(runtime: Runtime, number: int) -> None:
+    """As many households as the first one, each with an index and a text that waits: to score them is not measured."""
+    with runtime.database.write() as session:
+        def first(model: type[Base]) -> dict[str, Any]:
+            return dict(session.execute(sa.select(model.__table__).order_by("id").limit(1)).mappings().one())
+
+        home, way, score, current, text = map(first, (Household, Registration, IndexScore, CurrentScore, Message))
+        msisdn = "+212612345678"
+        ids = [(new_id(), new_id(), new_id()) for _ in range(number)]
+        insert(session, Household, [home | {"id": one, "number_blind": token_bytes(32)} for one, _, _ in ids])
+        insert(session, Registration, [way | {"id": new_id(), "household_id": one, "household_blind": token_bytes(32),
+                                              "number": token_bytes(4).hex(), "state": "scored"} for one, _, _ in ids])
+        insert(session, IndexScore, [score | {"id": index, "household_id": one} for one, index, _ in ids])
+        insert(session, CurrentScore, [current | {"id": one, "score_id": index} for one, index, _ in ids])
+        insert(session, Message, [text | {
+            "id": name, "household_id": one, "notice": "index_assigned", "subject": str(index), "state": "created",
+            "fence": 0, "to_blind": runtime.vault.blind(msisdn, "message.to"),
+            "to_sealed": runtime.vault.seal(msisdn, "message.to", name),
+            "body_sealed": runtime.vault.seal("un texte", "message.body", name)} for one, index, name in ids])
+
+
+def _delivered(held: Claim) -> CallbackRequest:
+    """https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"""
+    sid, path = f"SM{held.id.hex}", f"/receipts/twilio/{held.token}"
+    form = {"MessageSid": sid, "SmsSid": sid, "AccountSid": SETTINGS["TWILIO_ACCOUNT_SID"], "To": held.msisdn,
+            "From": "RSU", "MessageStatus": "delivered", "SmsStatus": "delivered", "ApiVersion": "2010-04-01"}
+    signature = RequestValidator(SETTINGS["TWILIO_AUTH_TOKEN"]).compute_signature(SETTINGS["PUBLIC_URL"] + path, form)
+    return CallbackRequest(path, {SIGNATURE_HEADER: signature, "Content-Type": "application/x-www-form-urlencoded"},
+                           {key: (value,) for key, value in form.items()}, held.token)
+
+
+def _count(runtime: Runtime, model: type[Base]) -> int:
+    with runtime.database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
