@@ -45,7 +45,9 @@ class Accepted:
 class Receipt:
     """A delivery receipt, translated. `outcome` is None for a step on the way (queued, buffered).
 
-    `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came.
+    `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came. Of a
+    failure it is told whether it lasts (`permanent`), may be over in some hours (`temporary`), or is the wish of a
+    person who wants no texts at this number (`opted_out`).
     """
 
     provider: str
@@ -56,6 +58,8 @@ class Receipt:
     token: str | None = None
     error: str | None = None
     permanent: bool = False
+    temporary: bool = False
+    opted_out: bool = False
 
 
 @dataclass(frozen=True)

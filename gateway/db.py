@@ -173,7 +173,7 @@ def _insert_one(model: type[Base]) -> Any:
 
 @cache
 def _insert_many(model: type[Base], names: tuple[str, ...]) -> Any:
-    """A parameter for each column, be there ten rows or a thousand: to read a statement of many costs more than them."""
+    """A parameter for each column, for ten rows or a thousand: to read a statement of many costs more than they do."""
     table: Any = model.__table__
     columns = [postgresql.ARRAY(table.c[name].type) for name in names]
     each = sa.func.unnest(*(sa.cast(sa.bindparam(f"each_{name}", type_=column), column)

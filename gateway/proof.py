@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import outbox, untold
-from gateway.outbox import Message, Settlement
+from gateway.outbox import TELEPHONES, Message, Settlement, placed, subject_of
 from gateway.registry import number_change, registration, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.review import Review
@@ -32,7 +32,7 @@ def keep(session: Session, vault: Vault, arrived: Iterable[Settlement], now: dat
             warned_at = told.at + (LETTER_TAKES if told.medium == "letter" else timedelta())
             number_change.note_warning(session, UUID(told.subject.partition("/")[0]), warned_at)
         elif told.notice in OF_A_SCORE and told.household_id:
-            scores.setdefault(UUID(told.subject), told)
+            scores.setdefault(UUID(subject_of(told.subject)), told)
     if scores:
         _keep_scores(session, scores, now)
 
@@ -58,7 +58,7 @@ def _keep_scores(session: Session, arrived: Mapping[UUID, Settlement], now: date
     texts = [one for one in arrived.values() if one.medium == "sms"]
     if texts:
         outbox.cancel_told(session, texts, now)
-        untold.drop(session, [one.household_id for one in texts if one.household_id], [one.subject for one in texts])
+        untold.drop(session, [one.household_id for one in told], list(map(str, arrived)))
 
 
 def _record(session: Session, told: Sequence[score.Told], now: datetime) -> None:
@@ -77,7 +77,8 @@ def take_back(session: Session, vault: Vault, message: Message, now: datetime) -
         return
     other = session.scalars(sa.select(Message).where(
         Message.household_id == message.household_id, Message.notice.in_(OF_A_SCORE),
-        Message.subject == message.subject, Message.state == "delivered", Message.id != message.id)
+        Message.subject.in_([placed(subject_of(message.subject), place) for place in range(TELEPHONES)]),
+        Message.state == "delivered", Message.id != message.id)
         .order_by(Message.changed_at)).first()
     if other:
         keep(session, vault, [Settlement(other.id, other.household_id, other.notice, other.subject, other.medium,

@@ -58,6 +58,10 @@ PERMANENT_REASONS = {
     "notnetworksubcriber", "notnetworksubscriber",
 }
 
+OPTED_OUT_REASONS = {"userinblacklist"}
+# Switched off or out of reach. `Expired` is none of these: the operator has thrown it away for what it says.
+TEMPORARY_STATUSES = {"absentsubscriber"}
+
 MOBILE = r"\+212[67][0-9]{8}"
 # How many telephones a request may name is not documented; a form of this many stays below 4 KB.
 TOGETHER = 200
@@ -115,7 +119,8 @@ class AfricasTalkingSms:
         status, reason = request.one("status"), request.one("failureReason", "")
         return Receipt(
             self.name, _id(request), status, OUTCOMES.get(_letters(status)), request.one("phoneNumber"),
-            error=reason or None, permanent=_letters(reason) in PERMANENT_REASONS)
+            error=reason or None, permanent=_letters(reason) in PERMANENT_REASONS,
+            temporary=_letters(status) in TEMPORARY_STATUSES, opted_out=_letters(reason) in OPTED_OUT_REASONS)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """https://developers.africastalking.com/docs/sms/notifications. Raises `BadCallback`."""

@@ -20,11 +20,12 @@ from channels.base import (
     Receipt,
     Rejected,
     SendError,
+    Unavailable,
     Unknown,
     outcome,
 )
 from channels.line import Line
-from channels.twilio_client import KINDS, TwilioAccount, accepted_of_many
+from channels.twilio_client import KINDS, OPTED_OUT, TwilioAccount, accepted_of_many
 
 # https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 OUTCOMES: dict[str, Outcome | None] = {
@@ -101,7 +102,9 @@ class TwilioSms:
         return Receipt(
             self.name, request.one("MessageSid"), status, became, request.one("To"), request.token or None,
             error=error or None,
-            permanent=became == "failed" and error != "" and KINDS.get(error, Rejected) is Rejected)
+            permanent=became == "failed" and error != "" and KINDS.get(error, Rejected) is Rejected,
+            temporary=became == "failed" and KINDS.get(error) is Unavailable,
+            opted_out=became == "failed" and error in OPTED_OUT)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """Raises `BadCallback`. https://www.twilio.com/docs/messaging/guides/webhook-request"""

@@ -27,21 +27,37 @@ from gateway.outbox.message import (
     LANES,
     NOTICE,
     REPLY,
+    TELEPHONES,
     TRANSITIONS,
     Attempt,
     Message,
     Promise,
     Settlement,
+    placed,
+    subject_of,
 )
-from gateway.outbox.posting import Draft, cancel, cancel_all, cancel_others, cancel_told, close, new_reference, post
+from gateway.outbox.posting import (
+    Draft,
+    Texted,
+    cancel,
+    cancel_all,
+    cancel_others,
+    cancel_told,
+    close,
+    new_reference,
+    number_of,
+    post,
+    texted,
+)
 from gateway.outbox.receipts import LATEST_RECEIPT, ReceiptRecord, put_off, receipts_due, receive, settle_receipts
-from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, due, expire, rest, settle
+from gateway.outbox.sending import ALARM, SENDS_AT_MOST, SILENT_AFTER, Claim, Due, claim, due, expire, rest, settle
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
     "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
-    "TRANSITIONS", "Attempt", "Claim", "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord",
-    "Settlement", "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "due",
-    "expire", "give_up", "new_reference", "post", "posted", "printed", "put_off", "receipts_due", "receive", "resolve",
-    "rest", "returned", "run_state", "settle", "settle_receipts", "told_a_stranger", "unknowns",
+    "SILENT_AFTER", "TELEPHONES", "TRANSITIONS", "Attempt", "Claim", "Door", "Draft", "Due", "Message", "Paper",
+    "Promise", "ReceiptRecord", "Settlement", "Texted", "cancel", "cancel_all", "cancel_others", "cancel_told",
+    "claim", "claim_letters", "close", "due", "expire", "give_up", "new_reference", "number_of", "placed", "post",
+    "posted", "printed", "put_off", "receipts_due", "receive", "resolve", "rest", "returned", "run_state", "settle",
+    "settle_receipts", "subject_of", "texted", "told_a_stranger", "unknowns",
 ]

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from channels.base import Receipt
 from gateway.db import Base, UtcDateTime, among, insert_plainly, new_id, update_each
-from gateway.outbox.message import FINAL, NEWS, TRANSITIONS, Attempt, Message, Settlement
+from gateway.outbox.message import FINAL, NEWS, REPLY, TRANSITIONS, Attempt, Message, Settlement
+from gateway.outbox.sending import SILENT_AFTER
 from gateway.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ LATEST_RECEIPT = timedelta(days=30)
 LOOK_AGAIN = timedelta(seconds=2)
 AT_ONCE = 500
 BLIND = 32
+# What was accepted and did not arrive for now is sent again after so long, each time at least and at most.
+RESENDS = ((timedelta(hours=1), timedelta(hours=4)), (timedelta(hours=2), timedelta(hours=12)))
+CHANCE = SystemRandom()
 # Of several receipts of one message: a delivery is one whatever else is said, and a step on the way says least.
 WEIGHT = {"delivered": 0, "failed": 1, "sent": 2}
 
@@ -62,6 +67,8 @@ class ReceiptRecord(Base):
     outcome: Mapped[str | None] = mapped_column(sa.String(12))
     error: Mapped[str | None] = mapped_column(sa.String(80))
     permanent: Mapped[bool]
+    temporary: Mapped[bool]
+    opted_out: Mapped[bool]
     to_blinds: Mapped[bytes]
     message_id: Mapped[UUID | None] = mapped_column(index=True)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -86,7 +93,8 @@ def row(vault: Vault, receipt: Receipt, now: datetime) -> Row:
     return {"id": new_id(), "provider": receipt.provider, "provider_id": receipt.provider_id,
             "names": _uuid(receipt.token), "status": receipt.status[:40], "outcome": receipt.outcome,
             "error": receipt.error[:80] if receipt.error else None, "permanent": receipt.permanent,
-            "to_blinds": b"".join(blinds), "message_id": None, "received_at": now, "look_at": now}
+            "temporary": receipt.temporary, "opted_out": receipt.opted_out, "to_blinds": b"".join(blinds),
+            "message_id": None, "received_at": now, "look_at": now}
 
 
 def keep(session: Session, rows: Sequence[Row]) -> None:
@@ -109,7 +117,7 @@ def put_off(session: Session, receipt_id: UUID, until: datetime) -> None:
 
 
 def settle_receipts(session: Session, now: datetime, limit: int = AT_ONCE,
-                    only: Collection[UUID] | None = None) -> list[Settlement]:
+                    only: Collection[UUID] | None = None, chance: Random = CHANCE) -> list[Settlement]:
     """Settle those that wait to be looked at (of `only`, where that is given), the oldest first.
 
     Two who settle at once take different ones. A message that somebody holds at this moment is not waited for, so
@@ -124,7 +132,7 @@ def settle_receipts(session: Session, now: datetime, limit: int = AT_ONCE,
         if text is None:
             report.look_again(now)
         else:
-            _apply(report, text, now)
+            _apply(report, text, now, chance)
     _write_reports(session, reports)
     return _write_texts(session, texts.values(), now)
 
@@ -138,6 +146,8 @@ class _Report:
     provider_id: str
     names: UUID | None
     outcome: str
+    temporary: bool
+    opted_out: bool
     to_blinds: bytes
     received_at: datetime
     owner: UUID | None = None
@@ -177,9 +187,14 @@ class _Text:
     subject: str
     medium: str
     to_blind: bytes
+    lane: int
+    tell_by: datetime
+    resends: int
     stood: str
     fence: int
     state: str = ""
+    not_before: datetime | None = None
+    opted_out: bool = False
     sends: list[_Send] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -189,8 +204,8 @@ class _Text:
 def _reports(session: Session, now: datetime, limit: int, only: Collection[UUID] | None) -> list[_Report]:
     kept = ReceiptRecord
     rows = session.execute(sa.select(
-        kept.id, kept.provider, kept.provider_id, kept.names, sa.func.coalesce(kept.outcome, "sent"), kept.to_blinds,
-        kept.received_at).where(
+        kept.id, kept.provider, kept.provider_id, kept.names, sa.func.coalesce(kept.outcome, "sent"), kept.temporary,
+        kept.opted_out, kept.to_blinds, kept.received_at).where(
         kept.look_at <= now, among(session, kept.id, list(only)) if only is not None else sa.true())
         .order_by(kept.look_at, kept.id).limit(limit).with_for_update(skip_locked=True))
     return [_Report(*one) for one in rows]
@@ -202,7 +217,8 @@ def _texts(session: Session, ids: Collection[UUID]) -> dict[UUID, _Text]:
         return {}
     rows = session.execute(sa.select(
         Message.id, Message.household_id, Message.notice, Message.subject, Message.medium, Message.to_blind,
-        Message.state, Message.fence).where(among(session, Message.id, list(ids)), Message.fence > 0)
+        Message.lane, Message.tell_by, Message.resends, Message.state, Message.fence)
+        .where(among(session, Message.id, list(ids)), Message.fence > 0)
         .order_by(Message.id).with_for_update(skip_locked=True))
     texts = {one.id: _Text(*one) for one in rows}
     if texts:
@@ -262,7 +278,7 @@ def _lost_send(session: Session, report: _Report) -> UUID | None:
     return unsure[0].message_id
 
 
-def _apply(report: _Report, text: _Text, now: datetime) -> None:
+def _apply(report: _Report, text: _Text, now: datetime, chance: Random) -> None:
     """One that names our message and another number, or no number and no name of ours, is nobody's."""
     if text.to_blind not in report.blinds and (report.to_blinds or report.names != text.id):
         log.warning("a receipt by %s names another number than its message's: refused", report.provider)
@@ -273,9 +289,37 @@ def _apply(report: _Report, text: _Text, now: datetime) -> None:
         report.look_again(now)
         return
     report.message_id = text.id
-    concerns_the_last = any(send.fence == text.fence for send in sends)
-    if concerns_the_last or report.outcome == "delivered":
+    last = next((send for send in sends if send.fence == text.fence), None)
+    if report.outcome == "delivered":
+        _move(text, "delivered")
+    elif last and last.outcome != "undelivered":
+        _not_delivered(report, text, last, now, chance)
+
+
+def _not_delivered(report: _Report, text: _Text, last: _Send, now: datetime, chance: Random) -> None:
+    """It is on its way, or has failed: for good, or for some hours, if what it tells may wait so long."""
+    wait = _wait(text, now, chance) if report.outcome == "failed" and report.temporary else None
+    if wait is None:
+        text.opted_out = text.opted_out or report.opted_out
         _move(text, report.outcome)
+    elif text.state == "sending":
+        # Whoever sends it has not yet written down that it is accepted, and would take it for sent.
+        report.look_again(now)
+    elif text.state in _starts("failed"):
+        text.state, text.not_before, text.resends = "created", now + wait, text.resends + 1
+        last.outcome, last.changed = "undelivered", True
+
+
+def _wait(text: _Text, now: datetime, chance: Random) -> timedelta | None:
+    """Until the next send, drawn from the whole span, so that a network that is back is not met by all at once.
+
+    None where there is none: it was tried often enough, somebody waits, or it could not fall silent before its day.
+    """
+    if text.resends >= len(RESENDS) or text.lane == REPLY:
+        return None
+    shortest, longest = RESENDS[text.resends]
+    wait = shortest + chance.random() * (longest - shortest)
+    return wait if now + wait + SILENT_AFTER <= text.tell_by else None
 
 
 def _sends_of(report: _Report, text: _Text) -> Iterator[_Send]:
@@ -313,6 +357,11 @@ def _write_texts(session: Session, texts: Iterable[_Text], now: datetime) -> lis
     for text in texts:
         if text.state != text.stood:
             moved[text.state].append(text)
+    again = moved.pop("created", [])
+    if again:
+        update_each(session, Message, ("id",), [
+            {"id": text.id, "not_before": text.not_before, "resends": text.resends} for text in again],
+            Message.state.in_(_starts("failed")), state="created", alarm_until=None, changed_at=now)
     for state, those in moved.items():
         session.execute(sa.update(Message).where(
             among(session, Message.id, [text.id for text in those]), Message.state.in_(_starts(state)))
@@ -321,7 +370,7 @@ def _write_texts(session: Session, texts: Iterable[_Text], now: datetime) -> lis
              for text in texts for send in text.sends if send.changed]
     if named:
         update_each(session, Attempt, ("message_id", "fence"), named)
-    return [Settlement(text.id, text.household_id, text.notice, text.subject, text.medium, state, now)
+    return [Settlement(text.id, text.household_id, text.notice, text.subject, text.medium, state, now, text.opted_out)
             for state, those in moved.items() if state in FINAL for text in those]
 
 

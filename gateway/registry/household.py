@@ -119,14 +119,26 @@ def households_of(session: Session, vault: Vault, msisdn: str, *, doubted: bool 
 
 def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Each household's first mobile number that agreed to texts, has not stopped them and is not in doubt (E.164)."""
-    contacts = session.scalars(
+    first = {contact.household_id: contact for contact in reversed(_texted(session, household_ids))}
+    return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
+            for household_id, contact in first.items()}
+
+
+def telephones(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """All such numbers of each household, in their order."""
+    found: dict[UUID, list[str]] = {}
+    for contact in _texted(session, household_ids):
+        msisdn = vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
+        found.setdefault(contact.household_id, []).append(msisdn)
+    return found
+
+
+def _texted(session: Session, household_ids: Sequence[UUID]) -> Sequence[Contact]:
+    return session.scalars(
         sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile", Contact.consent,
                                  Contact.verified_at.is_not(None), Contact.suspended_at.is_(None),
                                  Contact.ended_by.is_(None))
-        .order_by(Contact.position.desc()))
-    first = {contact.household_id: contact for contact in contacts}
-    return {household_id: vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id)
-            for household_id, contact in first.items()}
+        .order_by(Contact.position)).all()
 
 
 def number_of(session: Session, vault: Vault, contact_id: UUID) -> str:

@@ -19,7 +19,7 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from channels.base import Accepted, CallbackRequest
 from gateway import outbox
 from gateway.db import Base, insert, new_id
-from gateway.outbox import Attempt, Claim, Message
+from gateway.outbox import Claim, Message
 from gateway.registry.household import Household
 from gateway.registry.registration import Registration
 from gateway.registry.score import CurrentScore, IndexScore, Notification
