@@ -134,8 +134,8 @@ def update_each(session: Session, model: type[Base], keys: Sequence[str], rows: 
         named = {name: sa.bindparam(f"each_{name}", type_=table[name].type) for name in rows[0]}
         statement = sa.update(model).where(*(table[key] == named[key] for key in keys), *where).values(
             {name: bound for name, bound in named.items() if name not in keys} | same)
-        session.connection().execute(statement, [{f"each_{name}": value for name, value in row.items()}
-                                                 for row in rows])
+        for row in rows:
+            session.connection().execute(statement, {f"each_{name}": value for name, value in row.items()})
         return
     each = sa.func.unnest(*(_array(table[name], [row[name] for row in rows]) for name in rows[0])).table_valued(
         *(sa.column(name, table[name].type) for name in rows[0]), name="each", joins_implicitly=True).render_derived()
@@ -152,7 +152,7 @@ def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
     """Insert the rows whose unique keys are not there yet. Returns the ids of those that were."""
     if not rows:
         return set()
-    if len(rows) > FEW and session.get_bind().dialect.name == "postgresql":
+    if _go_as_columns(session, model, rows):
         spread = _insert_many(model, tuple(rows[0])).on_conflict_do_nothing().returning(model.__table__.c.id)
         return set(session.scalars(spread, _columns(rows)))
     return set(session.scalars(_insert_new(model, session.get_bind().dialect.name), list(rows)))
@@ -160,10 +160,16 @@ def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
 
 def insert_plainly(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are alike, past the unit of work and by a statement that was made once: for what comes often."""
-    if len(rows) > FEW and session.get_bind().dialect.name == "postgresql":
+    if _go_as_columns(session, model, rows):
         session.execute(_insert_many(model, tuple(rows[0])), _columns(rows))
     else:
         session.connection().execute(_insert_one(model), rows)
+
+
+def _go_as_columns(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Not where a value may be a list itself: an array of those would be taken for one of two dimensions."""
+    return (len(rows) > FEW and session.get_bind().dialect.name == "postgresql"
+            and not any(isinstance(model.__table__.c[name].type, sa.JSON) for name in rows[0]))
 
 
 @cache

@@ -1,17 +1,25 @@
 """Receipts: what a provider reports of texts, from its signature to the proof that a household was notified.
 
 What a web server and a worker do, here in one process: its threads check and keep, one more settles. Beside it the
-plain way: each receipt is looked up, settled and proven in a transaction of its own, before it is answered.
+plain way: the message of each receipt is looked up, moved and proven in a transaction of its own before the answer.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from http.client import HTTPConnection
 from secrets import token_bytes
+from statistics import median
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 import sqlalchemy as sa
 from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
@@ -19,13 +27,17 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from channels.base import Accepted, CallbackRequest
 from gateway import outbox
 from gateway.db import Base, insert, new_id
-from gateway.outbox import Claim, Message
+from gateway.outbox import Claim, Message, ReceiptRecord
+from gateway.outbox.receipts import row
+from gateway.registry import registration, score
+from gateway.registry.clock import day_of
 from gateway.registry.household import Household
 from gateway.registry.registration import Registration
 from gateway.registry.score import CurrentScore, IndexScore, Notification
 from gateway.runtime import Runtime
 from jobs.receipts import AT_ONCE, settle_receipts
 from tests.bench.figure import Figure, scaled
+from tests.bench.sends import free_port, until_listening
 from tests.conftest import SETTINGS, a_row, register
 
 TEXTS = scaled(6_000, 60_000)
@@ -34,11 +46,13 @@ PLAIN_TEXTS = scaled(300, 1_000)
 CALLERS = 32
 
 
-def receipts(runtime: Runtime) -> list[Figure]:
-    """Texts that told an index and were sent; each is reported as delivered, once."""
+def receipts(runtime: Runtime, environment: Mapping[str, str]) -> Iterator[Figure]:
+    """Texts that told an index and were sent; each is reported as delivered, once. `environment` is a web server's."""
     plain = _plainly(runtime, _sent(runtime, PLAIN_TEXTS))
     settled = _settled(runtime, _sent(runtime, TEXTS))
-    return [Figure("receipts_settled_per_s", TEXTS / settled, "receipts/s a process", PLAIN_TEXTS / plain, ">= 3000")]
+    yield Figure("receipts_settled_per_s", TEXTS / settled, "receipts/s a process", PLAIN_TEXTS / plain, ">= 3000")
+    waited = _answered(environment, _sent(runtime, PLAIN_TEXTS))
+    yield Figure("receipt_accepted_ms", 1000 * waited, "ms (median)", 1000 * plain / PLAIN_TEXTS)
 
 
 def _settled(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> float:
@@ -71,20 +85,50 @@ def _plainly(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> float:
     twilio = runtime.channel("twilio")
     began = time.perf_counter()
     for callback in callbacks:
+        receipt, now = twilio.receipt(callback), runtime.clock()
         with runtime.database.write() as session:
-            outbox.receive(session, runtime.vault, twilio.receipt(callback), runtime.clock())
-            runtime.teller.heard_all(session, outbox.settle_receipts(session, runtime.clock()), runtime.clock())
+            session.add(ReceiptRecord(**row(runtime.vault, receipt, now) | {"look_at": None}))
+            message = session.get_one(Message, UUID(receipt.token))
+            message.state, message.changed_at = str(receipt.outcome), now
+            home = session.get_one(Household, message.household_id)
+            score.record_notification(
+                session, household_id=home.id, score_id=UUID(message.subject), medium="sms", notified_on=day_of(now),
+                proof="receipt", message_id=message.id, now=now)
+            registration.notified(session, home.id, day_of(now), now)
     return time.perf_counter() - began
+
+
+def _answered(environment: Mapping[str, str], callbacks: Sequence[CallbackRequest]) -> float:
+    """Seconds that a provider waits for the answer, over HTTP and one after the other."""
+    port, waited = free_port(), []
+    server = subprocess.Popen([sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--port", str(port),
+                               "--blocking-threads", "4", "--log-level", "error", "gateway.app:serve"],
+                              env={**os.environ, **environment})
+    try:
+        until_listening(port)
+        with closing(HTTPConnection("127.0.0.1", port)) as line:
+            for callback in callbacks:
+                body = urlencode({key: value for key, (value,) in callback.form.items()})
+                began = time.perf_counter()
+                line.request("POST", callback.path, body, dict(callback.headers))
+                answer = line.getresponse()
+                answer.read()
+                waited.append(time.perf_counter() - began)
+                if answer.status != 200:
+                    raise RuntimeError(f"a receipt was refused: {answer.status}")
+    finally:
+        server.terminate()
+        server.wait()
+    return median(waited)
 
 
 def _sent(runtime: Runtime, number: int) -> list[CallbackRequest]:
     """So many households' texts that Twilio has, and what it will say of each."""
     if not _count(runtime, Household):
         register(runtime, a_row())
-    _multiply(runtime, number)
+    ids = _multiply(runtime, number)
     now, callbacks = runtime.clock(), []
     with runtime.database.write() as session:
-        ids = session.scalars(sa.select(Message.id).where(Message.state == "created").limit(number)).all()
         for start in range(0, number, AT_ONCE):
             held = outbox.claim(session, runtime.vault, ids[start : start + AT_ONCE], "twilio", now,
                                 timedelta(minutes=1))
@@ -93,25 +137,28 @@ def _sent(runtime: Runtime, number: int) -> list[CallbackRequest]:
     return callbacks
 
 
-def _multiply(runtime: Runtime, number: int) -> None:
+def _multiply(runtime: Runtime, number: int) -> list[UUID]:
     """As many households as the first one, each with an index and a text that waits: to score them is not measured."""
     with runtime.database.write() as session:
         def first(model: type[Base]) -> dict[str, Any]:
             return dict(session.execute(sa.select(model.__table__).order_by("id").limit(1)).mappings().one())
 
-        home, way, score, current, text = map(first, (Household, Registration, IndexScore, CurrentScore, Message))
+        home, way, scored, current, text = map(first, (Household, Registration, IndexScore, CurrentScore, Message))
         msisdn = "+212612345678"
         ids = [(new_id(), new_id(), new_id()) for _ in range(number)]
         insert(session, Household, [home | {"id": one, "number_blind": token_bytes(32)} for one, _, _ in ids])
         insert(session, Registration, [way | {"id": new_id(), "household_id": one, "household_blind": token_bytes(32),
                                               "number": token_bytes(4).hex(), "state": "scored"} for one, _, _ in ids])
-        insert(session, IndexScore, [score | {"id": index, "household_id": one} for one, index, _ in ids])
+        insert(session, IndexScore, [scored | {"id": index, "household_id": one, "predecessor_id": None}
+                                     for one, index, _ in ids])
         insert(session, CurrentScore, [current | {"id": one, "score_id": index} for one, index, _ in ids])
         insert(session, Message, [text | {
-            "id": name, "household_id": one, "notice": "index_assigned", "subject": str(index), "state": "created",
-            "fence": 0, "to_blind": runtime.vault.blind(msisdn, "message.to"),
+            "id": name, "household_id": one, "notice": "index_assigned", "subject": str(index), "medium": "sms",
+            "state": "created", "fence": 0, "not_before": runtime.clock(), "alarm_until": None, "run": None,
+            "to_blind": runtime.vault.blind(msisdn, "message.to"),
             "to_sealed": runtime.vault.seal(msisdn, "message.to", name),
             "body_sealed": runtime.vault.seal("un texte", "message.body", name)} for one, index, name in ids])
+    return [name for _, _, name in ids]
 
 
 def _delivered(held: Claim) -> CallbackRequest:
