@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from channels.base import Accepted, Receipt, Rejected
 from gateway import outbox
 from gateway.outbox import Attempt, Claim, Message
-from gateway.outbox.receipts import RESENDS
+from gateway.outbox.settling import RESENDS
 from gateway.registry.household import Contact
 from gateway.registry.score import Notification
 from jobs.deliver import settle as settle_sends

@@ -4,7 +4,8 @@
     posting      a promise is written, or taken back
     sending      woken, claimed, sent, settled: hundreds in one statement
     door         what providers report is kept as it comes in
-    receipts     and settled a moment later, by hundreds
+    receipts     one of them, and those that wait
+    settling     what they say of messages, hundreds in the same few statements
     unsure       sends of which nobody knows
     letters      printing runs, the post, what it brings back
     months       the large tables, a part each month (PostgreSQL)
@@ -49,8 +50,9 @@ from gateway.outbox.posting import (
     post,
     texted,
 )
-from gateway.outbox.receipts import LATEST_RECEIPT, ReceiptRecord, put_off, receipts_due, receive, settle_receipts
+from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive
 from gateway.outbox.sending import ALARM, SENDS_AT_MOST, SILENT_AFTER, Claim, Due, claim, due, expire, rest, settle
+from gateway.outbox.settling import LATEST_RECEIPT, settle_receipts
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [

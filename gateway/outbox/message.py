@@ -170,7 +170,7 @@ def subject_of(placed_subject: str) -> str:
     return re.sub(r"/[0-9]{1,2}$", "", placed_subject)
 
 
-def promise_of(household_id: UUID | None, notice: str, subject: str, medium: str) -> bytes:
+def promise_of(household_id: UUID | str | None, notice: str, subject: str, medium: str) -> bytes:
     """What makes two messages the same."""
     return hashlib.blake2b(f"{household_id}/{notice}/{subject}/{medium}".encode(), digest_size=16).digest()
 

@@ -132,8 +132,11 @@ def cancel(session: Session, household_id: UUID, notice: str, subject: str, medi
 
 def cancel_told(session: Session, told: Iterable[Settlement], now: datetime) -> None:
     """Take back what nobody has touched yet about what these texts have told: by letter, or at other telephones."""
-    same = [promise_of(one.household_id, one.notice, placed(subject_of(one.subject), place), medium)
-            for one in told for medium, places in (("letter", 1), ("sms", TELEPHONES)) for place in range(places)]
+    same = []
+    for one in told:
+        home, subject = str(one.household_id), subject_of(one.subject)
+        same += [promise_of(home, one.notice, subject, "letter"),
+                 *(promise_of(home, one.notice, placed(subject, place), "sms") for place in range(TELEPHONES))]
     waiting = session.scalars(sa.select(Promise.message_id).where(among(session, Promise.id, same))).all()
     if waiting:
         session.execute(sa.update(Message).where(
