@@ -191,16 +191,22 @@ def _lost_send(session: Session, report: _Report) -> UUID | None:
         Message, Message.id == Attempt.message_id).where(
         Message.to_blind.in_(report.blinds), Attempt.provider == report.provider, *UNNAMED,
         Attempt.started_at <= report.received_at, Attempt.started_at > report.received_at - LATEST_RECEIPT)
-        .order_by(Attempt.started_at).with_for_update(of=Attempt)).all()
+        .order_by(Attempt.started_at)).all()
     unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
     strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(
         ReceiptRecord.provider == report.provider, ReceiptRecord.to_blinds == report.to_blinds,
         ReceiptRecord.message_id.is_(None), ReceiptRecord.received_at >= waiting[0][0].started_at)) if unsure else 0
     if not strangers or strangers < len(waiting):
         return None
-    unsure[0].provider_id, unsure[0].outcome = report.provider_id, "accepted"
+    # Whoever settles it at this moment is not waited for: it is asked about again.
+    held = session.scalar(sa.select(Attempt).where(
+        Attempt.message_id == unsure[0].message_id, Attempt.fence == unsure[0].fence, *UNNAMED)
+        .with_for_update(skip_locked=True).execution_options(populate_existing=True))
+    if held is None:
+        return None
+    held.provider_id, held.outcome = report.provider_id, "accepted"
     session.flush()
-    return unsure[0].message_id
+    return held.message_id
 
 
 def _apply(report: _Report, text: _Text, now: datetime, chance: Random) -> None:
