@@ -48,9 +48,11 @@ class Accepted:
 class Receipt:
     """A delivery receipt, translated. `outcome` is None for a step on the way (queued, buffered).
 
-    `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came.
-    `also` are other spellings of `provider_id` that the message may be known by, to be tried after it, and only where
-    the telephone is the same: each may be the name of somebody else's message.
+    `token` is ours when the provider carries one back; `status` is the provider's own word, kept as it came. Of a
+    failure it is told whether it lasts (`permanent`), may be over in some hours (`temporary`), or is the wish of a
+    person who wants no texts at this number (`opted_out`). `also` are other spellings of `provider_id` that the
+    message may be known by, to be tried after it, and only where the telephone is the same: each may be the name of
+    somebody else's message.
     """
 
     provider: str
@@ -62,6 +64,8 @@ class Receipt:
     error: str | None = None
     permanent: bool = False
     also: tuple[str, ...] = ()
+    temporary: bool = False
+    opted_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from hmac import compare_digest
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,7 +60,9 @@ class TwilioAccount:
             raise BadCallback("not signed")
         url, form = self.public_url + request.path, _Form(request.form)
         try:
-            signed = any(validator.validate(url, form, signature) for validator in self._validators)
+            # The address as it came is nearly always the one that was signed; `validate` tries it with a port as well.
+            signed = any(compare_digest(validator.compute_signature(url, form), signature)
+                         or validator.validate(url, form, signature) for validator in self._validators)
         except (TypeError, ValueError):
             raise BadCallback("not readable") from None
         if not signed:

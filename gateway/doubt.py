@@ -40,7 +40,7 @@ AT_ONCE = 500
 # The last proof counts by the day: whoever types the PIN twice in one writes once.
 PROVEN_AGAIN = timedelta(days=1)
 # What says something of the telephone, and not of a provider that was down.
-REACHED_THE_NETWORK = ("accepted", "rejected")
+REACHED_THE_NETWORK = ("accepted", "rejected", "undelivered")
 
 
 @dataclass(frozen=True)

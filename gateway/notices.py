@@ -1,7 +1,8 @@
 """Notices: an event of the registry becomes a message, in a language, by a medium, at an hour; or silence.
 
 A household with a mobile telephone that agreed to texts gets a text; any other a letter; one whose text
-failed for good, a letter as well. A legal answer goes by both.
+failed for good, a text at its next telephone while there is time, and a letter when there is none. A legal answer
+goes by both.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,7 +25,19 @@ from channels.text import fold
 from gateway import outbox, proof, reasons, unreached, untold
 from gateway.errands import Errand
 from gateway.hours import awake
-from gateway.outbox import DECISION, LANES, REPLY, Draft, Message, Settlement
+from gateway.outbox import (
+    DECISION,
+    LANES,
+    REPLY,
+    SILENT_AFTER,
+    TELEPHONES,
+    Draft,
+    Message,
+    Settlement,
+    Texted,
+    placed,
+    subject_of,
+)
 from gateway.registry import audit, number_change, registration, suppression
 from gateway.registry import household as households
 from gateway.registry.clock import day_of, start_of
@@ -52,6 +66,19 @@ ANSWER = "answer"
 WITHOUT_PIN = ("number_change_asked", "programme_invites")
 
 
+# How to tell: as its notice says; at the household's next telephone, or else by post; by post.
+Way = Literal["any", "next", "post"]
+
+
+@dataclass(frozen=True)
+class _Telephone:
+    """Where a text goes: its place among those that are told the same, and until when (None: as its notice says)."""
+
+    place: int
+    msisdn: str = field(repr=False)
+    tell_by: datetime | None = None
+
+
 @dataclass(frozen=True)
 class Teller:
     """What it takes to word and post a notice."""
@@ -78,7 +105,7 @@ class Teller:
         waiting = untold.due(session, now)
         for by_post in (False, True):
             again = [one for one in waiting if one.by_post == by_post]
-            _, failed = self._post(session, [one.telling for one in again], now, by_post=by_post)
+            _, failed = self._post(session, [one.telling for one in again], now, "post" if by_post else "any")
             untold.keep(session, failed, now, by_post=by_post)
             for one in again:
                 if one.telling not in failed:
@@ -89,29 +116,36 @@ class Teller:
         """These households do not have this number (E.164) any more: tell them so, and by letter what went there."""
         homes = [event.household_id for event in events if event.household_id]
         unheard = list(proof.disowned(session, self.vault, msisdn, homes, now))
-        return self.tell(session, events, now) + self._tell(session, unheard, now, by_post=True)
+        return self.tell(session, events, now) + self._tell(session, unheard, now, "post")
 
     def doubted(self, session: Session, events: Sequence[NumberDoubted], now: datetime) -> int:
-        """These numbers may be a stranger's: what still waits to be texted there goes by letter; then they are told."""
+        """These numbers may be a stranger's: what still waits to be texted there goes elsewhere; then they are told."""
         for event in events:
             msisdn = households.number_of(session, self.vault, event.contact_id)
-            for settlement in outbox.close(session, self.vault, msisdn, self.words.notices(), now, event.household_id):
-                self.heard(session, settlement, now)
+            self.heard_all(session, outbox.close(session, self.vault, msisdn, self.words.notices(), now,
+                                                 event.household_id), now)
         return self.tell(session, events, now)
 
     def heard(self, session: Session, settlement: Settlement | None, now: datetime) -> None:
-        """A message has ended: keep the proof of notification, or try another way."""
-        if settlement is None or settlement.household_id is None:
-            return
-        if settlement.state == "delivered":
-            proof.keep(session, self.vault, settlement, settlement.household_id, now)
-        elif settlement.state == "failed" and settlement.medium == "sms":
-            if settlement.notice == "number_change_asked":
-                # The warning takes the post's time now, and so does the change.
-                update_id = UUID(settlement.subject.partition("/")[0])
-                number_change.postpone(session, self.vault, update_id, now)
-            told = self.reader.instead(session, Telling(settlement.notice, settlement.household_id, settlement.subject))
-            self._tell(session, [told], now, by_post=True)
+        """A message has ended, or none has."""
+        if settlement:
+            self.heard_all(session, [settlement], now)
+
+    def heard_all(self, session: Session, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Messages have ended: keep the proofs of notification, and try another way for what has failed."""
+        proof.keep(session, self.vault, [one for one in settlements if one.state == "delivered"], now)
+        for one in settlements:
+            if one.opted_out and (msisdn := outbox.number_of(session, self.vault, one.message_id)):
+                self.stop(session, msisdn, now, "provider", "receipt")
+        failed = []
+        for one in settlements:
+            if one.state == "failed" and one.medium == "sms" and one.household_id:
+                failed.append(Telling(one.notice, one.household_id, subject_of(one.subject)))
+                if one.notice == "number_change_asked":
+                    # The warning takes the post's time now, and so does the change.
+                    number_change.postpone(session, self.vault, UUID(one.subject.partition("/")[0]), now)
+        if failed:
+            self._tell(session, self.reader.instead(session, failed), now, "next")
 
     def came_back(self, session: Session, letter: Message, reason: str, *, by: str, now: datetime) -> None:
         """The post has brought this letter back: what it told was not told, and its household is called in."""
@@ -138,8 +172,8 @@ class Teller:
                 continue
             audit.record(session, self.vault, "letter.handed_over", by=by, now=now, household_id=letter.household_id,
                          subject=letter.id, notice=letter.notice)
-            proof.keep(session, self.vault, Settlement(letter.id, letter.household_id, letter.notice, letter.subject,
-                                                       "centre", letter.state, now), letter.household_id, now)
+            proof.keep(session, self.vault, [Settlement(
+                letter.id, letter.household_id, letter.notice, letter.subject, "centre", letter.state, now)], now)
         return bool(found)
 
     def forget(self, session: Session, household_id: UUID, now: datetime) -> None:
@@ -160,10 +194,9 @@ class Teller:
 
     def stop(self, session: Session, msisdn: str, now: datetime, why: suppression.Why = "stop",
              by: str = "telephone") -> None:
-        """No more texts to this number; what it has not been told yet goes by letter."""
+        """No more texts to this number; what it has not been told yet goes elsewhere."""
         households.suspend(session, self.vault, msisdn, now, why, by)
-        for settlement in outbox.close(session, self.vault, msisdn, self.by_day, now):
-            self.heard(session, settlement, now)
+        self.heard_all(session, outbox.close(session, self.vault, msisdn, self.by_day, now), now)
 
     def reply(self, session: Session, notice: str, locale: str, msisdn: str, subject: str, now: datetime,
               **facts: object) -> None:
@@ -186,16 +219,16 @@ class Teller:
         """The notices that wait for the day."""
         return tuple(name for name in self.words.notices() if self.words.about(name).lane != "reply")
 
-    def _tell(self, session: Session, told: Sequence[Telling], now: datetime, *, by_post: bool = False) -> int:
-        posted, failed = self._post(session, told, now, by_post=by_post)
-        untold.keep(session, failed, now, by_post=by_post)
+    def _tell(self, session: Session, told: Sequence[Telling], now: datetime, way: Way = "any") -> int:
+        posted, failed = self._post(session, told, now, way)
+        untold.keep(session, failed, now, by_post=way != "any")
         return posted
 
-    def _post(self, session: Session, told: Sequence[Telling], now: datetime, *,
-              by_post: bool) -> tuple[int, Collection[Telling]]:
+    def _post(self, session: Session, told: Sequence[Telling], now: datetime,
+              way: Way) -> tuple[int, Collection[Telling]]:
         """How many messages are new, and what could not be told. What is superseded is taken back in any case."""
         known, failed = self._known(session, told)
-        drafts, unworded = self._drafts(session, known, now, by_post=by_post)
+        drafts, unworded = self._drafts(session, known, now, way)
         failed.update(unworded)
         for notice, number in Counter(telling.notice for telling in failed).items():
             log.error("%d notices %s could not be told and are tried again in an hour", number, notice,
@@ -217,12 +250,12 @@ class Teller:
             failed.update(missing)
         return known, failed
 
-    def _drafts(self, session: Session, known: Mapping[Telling, Facts], now: datetime, *,
-                by_post: bool) -> tuple[list[Draft], Failed]:
+    def _drafts(self, session: Session, known: Mapping[Telling, Facts], now: datetime,
+                way: Way) -> tuple[list[Draft], Failed]:
         """A text or a letter for each."""
         ids = [telling.household_id for telling in known]
         homes = {home.id: home for home in session.scalars(sa.select(Household).where(Household.id.in_(ids)))}
-        telephones = {} if by_post else households.texted_at(session, self.vault, ids)
+        telephones = self._telephones(session, known, now, way)
         out = registration.standing_out(session, ids)
         due = {telling: facts for telling, facts in known.items()
                if telling.household_id not in out or telling.notice not in OF_THE_REGISTER}
@@ -231,12 +264,12 @@ class Teller:
         failed: Failed = {}
         for telling, facts in due.items():
             if facts.get("silent"):
-                proof.stands_in(session, telling.household_id, now)
+                proof.stands_in(session, [telling.household_id], now)
                 continue
             about = self.words.about(telling.notice)
-            numbers = self._numbers(session, telling, telephones) if "sms" in about.media and not by_post else ()
+            texted = telephones.get(telling, ()) if "sms" in about.media else ()
             try:
-                drafts += self._worded(homes[telling.household_id], telling, facts, numbers, now)
+                drafts += self._worded(homes[telling.household_id], telling, facts, texted, now)
             except FAULTS as error:
                 failed[telling] = error
         return drafts, failed
@@ -251,30 +284,56 @@ class Teller:
                     for medium in ("sms", "letter"):
                         outbox.cancel(session, telling.household_id, telling.notice, str(former), medium, now)
 
-    def _worded(self, home: Household, telling: Telling, facts: Facts, numbers: Sequence[str],
+    def _worded(self, home: Household, telling: Telling, facts: Facts, texted: Sequence[_Telephone],
                 now: datetime) -> list[Draft]:
-        """A text to each of the numbers; and a letter where there is none, or where one goes as well."""
+        """A text to each of the telephones; and a letter where there is none, or where one goes as well."""
         about = self.words.about(telling.notice)
-        drafts = [self._text(home, replace(telling, subject=f"{telling.subject}/{place}" if place else telling.subject),
-                             msisdn, facts, now) for place, msisdn in enumerate(numbers)]
-        if "letter" in about.media and (not numbers or about.also_by_letter):
+        drafts = [self._text(home, telling, one, facts, now) for one in texted]
+        if "letter" in about.media and (not texted or about.also_by_letter):
             drafts.append(self._paper(home, telling, facts, now))
         return drafts
 
-    def _numbers(self, session: Session, telling: Telling, telephones: Mapping[UUID, str]) -> Sequence[str]:
-        """A household is told at its first number; of its numbers themselves, all that it concerns are."""
-        concerned = self.reader.told_at(session, telling)
-        if concerned is not None:
-            silent = suppression.suppressed(session, self.vault, concerned)
-            return [msisdn for msisdn in concerned if msisdn not in silent]
-        return [telephones[telling.household_id]] if telling.household_id in telephones else []
+    def _telephones(self, session: Session, told: Collection[Telling], now: datetime,
+                    way: Way) -> dict[Telling, Sequence[_Telephone]]:
+        """A household is told at its first number, then at the next; of its numbers themselves, all that it concerns
+        are."""
+        if way == "post":
+            return {}
+        concerned = {telling: numbers for telling in told
+                     if (numbers := self.reader.told_at(session, telling)) is not None}
+        silent = suppression.suppressed(session, self.vault, [one for numbers in concerned.values() for one in numbers])
+        ids = [telling.household_id for telling in told if telling not in concerned]
+        if way == "next":
+            return self._next_telephones(session, [one for one in told if one not in concerned], ids, now)
+        first = households.texted_at(session, self.vault, ids)
+        return {telling: [_Telephone(place, msisdn) for place, msisdn in enumerate(
+            concerned.get(telling, (first[telling.household_id],) if telling.household_id in first else ()))
+            if msisdn not in silent] for telling in told}
 
-    def _text(self, home: Household, telling: Telling, msisdn: str, facts: Facts, now: datetime) -> Draft:
+    def _next_telephones(self, session: Session, told: Sequence[Telling], ids: Sequence[UUID],
+                         now: datetime) -> dict[Telling, Sequence[_Telephone]]:
+        """The next number that was not texted the same, while there is time for a text that nothing is heard of."""
+        agreed = households.telephones(session, self.vault, ids)
+        tried = outbox.texted(session, [(one.household_id, one.notice, one.subject) for one in told])
+        found: dict[Telling, Sequence[_Telephone]] = {}
+        for telling in told:
+            texts = tried.get((telling.household_id, telling.notice, telling.subject), [])
+            if 0 < len(texts) < TELEPHONES and now + SILENT_AFTER <= texts[0].tell_by:
+                left = self._left(agreed.get(telling.household_id, ()), texts)
+                found[telling] = [_Telephone(len(texts), msisdn, texts[0].tell_by) for msisdn in left[:1]]
+        return found
+
+    def _left(self, numbers: Iterable[str], texts: Iterable[Texted]) -> list[str]:
+        blinds = {text.to_blind for text in texts}
+        return [msisdn for msisdn in numbers if blinds.isdisjoint(self.vault.blinds(msisdn, "message.to"))]
+
+    def _text(self, home: Household, telling: Telling, to: _Telephone, facts: Facts, now: datetime) -> Draft:
         until = last_day(day_of(awake(now, self.asleep, LANES.index(self.words.about(telling.notice).lane))))
         reference = outbox.new_reference()
         body = self.words.notice(telling.notice, "sms", home.locale, reference=reference,
                                  **{"review_until": until, **self._common(home, facts, home.locale)})
-        return self._draft(home, telling, "sms", reference, msisdn, body, facts, now)
+        draft = self._draft(home, telling, "sms", reference, to.msisdn, body, facts, now)
+        return replace(draft, subject=placed(telling.subject, to.place), tell_by=to.tell_by or draft.tell_by)
 
     def _paper(self, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""

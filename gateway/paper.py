@@ -104,8 +104,7 @@ def post(runtime: Runtime, run: str, day: date | None = None) -> int:
     try:
         with runtime.database.write() as session:
             settlements = outbox.posted(session, run, datetime.combine(posted_on, time(12), CASABLANCA), runtime.post)
-            for settlement in settlements:
-                runtime.teller.heard(session, settlement, now)
+            runtime.teller.heard_all(session, settlements, now)
     except CannotBe as error:
         raise ValueError(f"the post cannot have taken it on {posted_on}: {WHY_NOT[error.code]}, "
                          f"and it was printed on {laid.printed_on}") from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -10,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import outbox, untold
-from gateway.outbox import Message, Settlement
+from gateway.outbox import TELEPHONES, Message, Settlement, placed, subject_of
 from gateway.registry import number_change, registration, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.review import Review
-from gateway.tellings import OF_A_SCORE, Telling, alike, heard_last
+from gateway.tellings import OF_A_SCORE, Telling, alike, all_heard_last
 from gateway.vault import Vault
 
 # A letter is in the box so long after the post took it; only then can a new telephone number be refused.
@@ -23,35 +24,52 @@ LETTER_TAKES = number_change.WAIT_BY_LETTER - number_change.WAIT
 PROOFS = {"sms": "receipt", "letter": "posting", "centre": "handed_over"}
 
 
-def keep(session: Session, vault: Vault, told: Settlement, household_id: UUID, now: datetime) -> None:
-    """A message has arrived: what it told is told."""
-    day = day_of(told.at)
-    if told.notice == "review_decided":
-        _answered(session, vault, UUID(told.subject), day, now)
-    elif told.notice == "number_change_asked":
-        warned_at = told.at + (LETTER_TAKES if told.medium == "letter" else timedelta())
-        number_change.note_warning(session, UUID(told.subject.partition("/")[0]), warned_at)
-    elif told.notice in OF_A_SCORE:
-        score.record_notification(
-            session, household_id=household_id, score_id=UUID(told.subject), medium=told.medium, notified_on=day,
-            message_id=told.message_id, now=now, proof=PROOFS[told.medium])
-        registration.notified(session, household_id, on=day, now=now)
-        stands_in(session, household_id, now)
-        if told.medium == "sms":
-            outbox.cancel(session, household_id, told.notice, told.subject, "letter", now)
-            untold.drop(session, household_id, told.subject)
+def keep(session: Session, vault: Vault, arrived: Iterable[Settlement], now: datetime) -> None:
+    """Messages have arrived: what they told is told. However many tell of an index, it takes the same statements."""
+    scores: dict[UUID, Settlement] = {}
+    for told in arrived:
+        if told.notice == "review_decided":
+            _answered(session, vault, UUID(told.subject), day_of(told.at), now)
+        elif told.notice == "number_change_asked":
+            warned_at = told.at + (LETTER_TAKES if told.medium == "letter" else timedelta())
+            number_change.note_warning(session, UUID(told.subject.partition("/")[0]), warned_at)
+        elif told.notice in OF_A_SCORE and told.household_id:
+            scores.setdefault(UUID(subject_of(told.subject)), told)
+    if scores:
+        _keep_scores(session, scores, now)
 
 
-def stands_in(session: Session, household_id: UUID, now: datetime) -> None:
+def stands_in(session: Session, household_ids: Iterable[UUID], now: datetime) -> None:
     """The index that counts is the one that the household heard of last: it was told by that proof, on that day."""
-    current = score.latest(session, household_id)
-    heard = heard_last(session, current) if current and current.predecessor_id else None
-    proof = score.notified(session, heard.id) if heard else None
-    if current and heard and proof and alike(heard, current):
-        score.record_notification(
-            session, household_id=household_id, score_id=current.id, medium=proof.medium,
-            notified_on=proof.notified_on, proof=proof.proof, message_id=proof.message_id, now=now)
-        registration.notified(session, household_id, on=proof.notified_on, now=now)
+    homes = score.unnotified(session, household_ids)
+    current = score.currents(session, homes) if homes else {}
+    heard = all_heard_last(session, current.values())
+    proofs = score.all_notified(session, {former.id for former in heard.values()})
+    told = [score.Told(one.household_id, one.id, proof.medium, proof.notified_on, proof.proof, proof.message_id)
+            for one in current.values() if (former := heard.get(one.id)) and (proof := proofs.get(former.id))
+            and alike(former, one)]
+    _record(session, told, now)
+
+
+def _keep_scores(session: Session, arrived: Mapping[UUID, Settlement], now: datetime) -> None:
+    told = [score.Told(one.household_id, score_id, one.medium, day_of(one.at), PROOFS[one.medium], one.message_id)
+            for score_id, one in arrived.items() if one.household_id]
+    _record(session, told, now)
+    stands_in(session, {one.household_id for one in told}, now)
+    texts = [one for one in arrived.values() if one.medium == "sms"]
+    if texts:
+        outbox.cancel_told(session, texts, now)
+        untold.drop(session, [one.household_id for one in told], list(map(str, arrived)))
+
+
+def _record(session: Session, told: Sequence[score.Told], now: datetime) -> None:
+    """Each household was notified on the first of its days."""
+    score.record_notifications(session, told, now)
+    by_day: dict[date, list[UUID]] = defaultdict(list)
+    for one in told:
+        by_day[one.notified_on].append(one.household_id)
+    for day in sorted(by_day):
+        registration.all_notified(session, by_day[day], day, now)
 
 
 def take_back(session: Session, vault: Vault, message: Message, now: datetime) -> None:
@@ -60,11 +78,12 @@ def take_back(session: Session, vault: Vault, message: Message, now: datetime) -
         return
     other = session.scalars(sa.select(Message).where(
         Message.household_id == message.household_id, Message.notice.in_(OF_A_SCORE),
-        Message.subject == message.subject, Message.state == "delivered", Message.id != message.id)
+        Message.subject.in_([placed(subject_of(message.subject), place) for place in range(TELEPHONES)]),
+        Message.state == "delivered", Message.id != message.id)
         .order_by(Message.changed_at)).first()
     if other:
-        keep(session, vault, Settlement(other.id, other.household_id, other.notice, other.subject, other.medium,
-                                        "delivered", other.changed_at), message.household_id, now)
+        keep(session, vault, [Settlement(other.id, other.household_id, other.notice, other.subject, other.medium,
+                                         "delivered", other.changed_at)], now)
     current = score.latest(session, message.household_id)
     if current is None or score.notified(session, current.id) is None:
         registration.not_notified(session, message.household_id, now)

@@ -6,7 +6,7 @@ the event, and days later, when a text has failed and a letter takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.db import among
 from gateway.errands import Errand
-from gateway.outbox import Message
+from gateway.outbox import TELEPHONES, Message, placed, subject_of
 from gateway.registry import complaint, events, explain, inquiry, number_change, programme, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
@@ -86,15 +87,18 @@ class Reader:
         numbers = number_change.numbers_of(session, self.vault, _row(telling.subject))
         return numbers.old if telling.notice == "number_left" else tuple(filter(None, [numbers.new]))
 
-    def instead(self, session: Session, failed: Telling) -> Telling:
-        """What is to be told now that a text has failed: itself, or the index that has since come in its place.
+    def instead(self, session: Session, failed: Sequence[Telling]) -> list[Telling]:
+        """What is to be told now that texts have failed: they themselves, or the index that has come in their place.
 
         That one may have gone untold because it looked like the one in the failed text.
         """
-        current = score.latest(session, failed.household_id) if failed.notice in OF_A_SCORE else None
-        if current is None or str(current.id) == failed.subject or _on_its_way(session, current, "created"):
-            return failed
-        return Telling("index_changed", failed.household_id, str(current.id))
+        current = score.currents(session, [one.household_id for one in failed if one.notice in OF_A_SCORE])
+        new = [found for one in failed if one.notice in OF_A_SCORE and (found := current.get(one.household_id))
+               and str(found.id) != one.subject]
+        going = _on_their_way(session, new, "created") if new else set()
+        untold = {found.household_id: found for found in new if found.id not in going}
+        return [Telling("index_changed", one.household_id, str(untold[one.household_id].id))
+                if one.notice in OF_A_SCORE and one.household_id in untold else one for one in failed]
 
     def standings(self, value: Decimal | None, judged: Sequence[ProgrammeDecision]) -> list[Facts]:
         """How an index stands to the limits that are told in texts, the highest first."""
@@ -111,12 +115,14 @@ class Reader:
         ids = [telling.household_id for telling in tellings]
         current = score.currents(session, ids)
         judged = score.decisions(session, list(current))
+        before = all_heard_last(session, [current[telling.household_id] for telling in tellings
+                                          if telling.notice == "index_changed" and telling.household_id in current])
         facts: dict[Telling, Facts] = {}
         for telling in tellings:
             found = current.get(telling.household_id)
             if found is None or str(found.id) != telling.subject:
                 continue
-            heard = heard_last(session, found) if telling.notice == "index_changed" else None
+            heard = before.get(found.id) if telling.notice == "index_changed" else None
             if heard and alike(heard, found):
                 facts[telling] = {"silent": True}
                 continue
@@ -229,12 +235,21 @@ SUBJECTS: Mapping[type, tuple[str, Callable[[Any], Sequence[object]]]] = {
 
 def heard_last(session: Session, found: IndexScore) -> IndexScore | None:
     """The last score before this one that was told, or is on its way: nobody can take it back any more."""
-    former = found
-    while former.predecessor_id is not None:
-        former = session.get_one(IndexScore, former.predecessor_id)
-        if _on_its_way(session, former):
-            return former
-    return None
+    return all_heard_last(session, [found]).get(found.id)
+
+
+def all_heard_last(session: Session, found: Iterable[IndexScore]) -> dict[UUID, IndexScore]:
+    """The same for each of these scores, by its id; as many questions as the longest way back has steps."""
+    before = {one.id: one.predecessor_id for one in found if one.predecessor_id}
+    heard: dict[UUID, IndexScore] = {}
+    while before:
+        formers = {one.id: one for one in session.scalars(sa.select(IndexScore).where(
+            among(session, IndexScore.id, list(set(before.values())))))}
+        told = _on_their_way(session, formers.values())
+        heard.update({this: formers[former] for this, former in before.items() if former in told})
+        further = {this: formers[former].predecessor_id for this, former in before.items() if former not in told}
+        before = {this: former for this, former in further.items() if former}
+    return heard
 
 
 def alike(heard: IndexScore, found: IndexScore) -> bool:
@@ -242,12 +257,15 @@ def alike(heard: IndexScore, found: IndexScore) -> bool:
     return heard.displayed == found.displayed and found.cause != "yearly_verification"
 
 
-def _on_its_way(session: Session, found: IndexScore, *more: str) -> bool:
-    """Whether a score was told, or a notice of it is in one of these states, or out of our hands."""
-    notices = sa.select(Message.id).where(
-        Message.household_id == found.household_id, Message.notice.in_(OF_A_SCORE), Message.subject == str(found.id),
-        Message.state.in_(("sending", "unknown", "sent", "handed", "delivered", *more)))
-    return session.scalar(notices.limit(1)) is not None or score.notified(session, found.id) is not None
+def _on_their_way(session: Session, found: Iterable[IndexScore], *more: str) -> set[UUID]:
+    """Those scores that were told, or of which a notice is in one of these states, or out of our hands."""
+    homes = {one.id: one.household_id for one in found}
+    notices = session.scalars(sa.select(Message.subject).where(
+        among(session, Message.household_id, list(set(homes.values()))), Message.notice.in_(OF_A_SCORE),
+        among(session, Message.subject, [placed(str(one), place) for one in homes for place in range(TELEPHONES)]),
+        Message.state.in_(("sending", "unknown", "sent", "handed", "delivered", *more))))
+    going = {UUID(subject_of(subject)) for subject in notices}
+    return going | score.all_notified(session, homes.keys() - going).keys()
 
 
 def _movement(session: Session, before: IndexScore, now: IndexScore) -> Facts:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.db import Base, UtcDateTime, insert_new, new_id
+from gateway.db import Base, UtcDateTime, among, insert_new, new_id
 from gateway.tellings import Telling
 
 AGAIN_AFTER = timedelta(hours=1)
@@ -52,6 +52,8 @@ def due(session: Session, now: datetime) -> list[Untold]:
     return found
 
 
-def drop(session: Session, household_id: UUID, subject: str) -> None:
-    """What this was about has been told otherwise."""
-    session.execute(sa.delete(Untold).where(Untold.household_id == household_id, Untold.subject == subject))
+def drop(session: Session, household_ids: Sequence[UUID], subjects: Sequence[str]) -> None:
+    """What these households were to be told of these subjects they have been told otherwise."""
+    session.execute(sa.delete(Untold).where(
+        among(session, Untold.household_id, household_ids), among(session, Untold.subject, subjects))
+        .execution_options(synchronize_session=False))

@@ -194,8 +194,7 @@ def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
             for held, result in results:
                 if isinstance(result, Rejected) and result.opted_out:
                     runtime.teller.stop(session, held.msisdn, now, "provider", held.provider)
-            for settlement in outbox.settle(session, results, now):
-                runtime.teller.heard(session, settlement, now)
+            runtime.teller.heard_all(session, outbox.settle(session, results, now), now)
             began = {held.provider: held.until - timedelta(seconds=runtime.settings.lease_s)
                      for held, result in results if isinstance(result, Accepted)}
             for provider, at in began.items():

@@ -28,8 +28,7 @@ def sweep(runtime: Runtime) -> None:
     _ask(runtime)
     with runtime.database.write() as session:
         patience = timedelta(seconds=runtime.settings.unknown_for_s)
-        for settlement in outbox.give_up(session, now - patience, now):
-            runtime.teller.heard(session, settlement, now)
+        runtime.teller.heard_all(session, outbox.give_up(session, now - patience, now), now)
     paper.recover(runtime)
 
 

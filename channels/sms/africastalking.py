@@ -29,6 +29,9 @@ CODES = codes_of("africastalking")
 # A refusal of the whole request says the word and not the code.
 WORDS = {known.name: code for code, known in CODES.codes.items() if known.kind}
 
+# Switched off or out of reach. `Expired` is none of these: the operator has thrown it away for what it says.
+TEMPORARY_STATUSES = {"absentsubscriber"}
+
 MOBILE = r"\+212[67][0-9]{8}"
 # How many telephones a request may name is not documented; a form of this many stays below 4 KB.
 TOGETHER = 200
@@ -89,7 +92,8 @@ class AfricasTalkingSms:
         known = CODES.reasons.get(letters(reason))
         return Receipt(
             self.name, _id(request), status, CODES.statuses.get(letters(status)), request.one("phoneNumber"),
-            error=reason or None, permanent=known is not None and known.kind is Rejected)
+            error=reason or None, permanent=known is not None and known.kind is Rejected,
+            temporary=letters(status) in TEMPORARY_STATUSES, opted_out=known is not None and known.opted_out)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """https://developers.africastalking.com/docs/sms/notifications. Raises `BadCallback`."""

@@ -19,6 +19,7 @@ from channels.base import (
     Receipt,
     Rejected,
     SendError,
+    Unavailable,
     Unknown,
     outcome,
 )
@@ -93,7 +94,9 @@ class TwilioSms:
         return Receipt(
             self.name, request.one("MessageSid"), status, became, request.one("To"), request.token or None,
             error=error or None,
-            permanent=became == "failed" and error != "" and kind_of(error) is Rejected)
+            permanent=became == "failed" and error != "" and kind_of(error) is Rejected,
+            temporary=became == "failed" and kind_of(error) is Unavailable,
+            opted_out=became == "failed" and (known := CODES.find(error)) is not None and known.opted_out)
 
     def inbound(self, request: CallbackRequest) -> Inbound:
         """Raises `BadCallback`. https://www.twilio.com/docs/messaging/guides/webhook-request"""

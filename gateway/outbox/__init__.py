@@ -3,13 +3,16 @@
     message      the row, and the table by which it moves
     posting      a promise is written, or taken back
     sending      woken, claimed, sent, settled: hundreds in one statement
-    receipts     what providers report, kept at once and settled a moment later
+    door         what providers report is kept as it comes in
+    receipts     one of them, and those that wait
+    settling     what they say of messages, hundreds in the same few statements
     unsure       sends of which nobody knows
     letters      printing runs, the post, what it brings back
     late         texts that will not tell in time, and make way for a letter
     months       the large tables, a part each month (PostgreSQL)
 """
 
+from gateway.outbox.door import Door
 from gateway.outbox.late import make_way
 from gateway.outbox.letters import (
     ACTS,
@@ -34,22 +37,51 @@ from gateway.outbox.message import (
     LANES,
     NOTICE,
     REPLY,
+    TELEPHONES,
     TRANSITIONS,
     Attempt,
     Message,
     Promise,
     Settlement,
+    placed,
+    subject_of,
 )
-from gateway.outbox.posting import Draft, cancel, cancel_all, cancel_others, close, new_reference, post
-from gateway.outbox.receipts import LATEST_RECEIPT, ReceiptRecord, receive, settle_receipts
-from gateway.outbox.sending import ALARM, SENDS_AT_MOST, Claim, Due, claim, close_suppressed, due, expire, rest, settle
+from gateway.outbox.posting import (
+    Draft,
+    Texted,
+    cancel,
+    cancel_all,
+    cancel_others,
+    cancel_told,
+    close,
+    new_reference,
+    number_of,
+    post,
+    texted,
+)
+from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive
+from gateway.outbox.sending import (
+    ALARM,
+    SENDS_AT_MOST,
+    SILENT_AFTER,
+    Claim,
+    Due,
+    claim,
+    close_suppressed,
+    due,
+    expire,
+    rest,
+    settle,
+)
+from gateway.outbox.settling import LATEST_RECEIPT, settle_receipts
 from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
     "ACTS", "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "POST", "REPLY",
-    "RETURNED_FOR", "SENDS_AT_MOST", "TRANSITIONS", "Attempt", "CannotBe", "Claim", "Draft", "Due", "Message",
-    "Paper", "Promise", "ReceiptRecord", "Settlement", "Tracked", "cancel", "cancel_all", "cancel_others", "claim",
-    "claim_letters", "close", "close_suppressed", "due", "expire", "give_up", "make_way", "new_reference", "post",
-    "posted", "printed", "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts",
-    "settlement_of", "told_a_stranger", "track", "unknowns",
+    "RETURNED_FOR", "SENDS_AT_MOST", "SILENT_AFTER", "TELEPHONES", "TRANSITIONS", "Attempt", "CannotBe", "Claim",
+    "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
+    "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
+    "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "post", "posted", "printed",
+    "put_off", "receipts_due", "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts",
+    "settlement_of", "subject_of", "texted", "told_a_stranger", "track", "unknowns",
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,8 +124,9 @@ class Promise(Base):
 class Attempt(Base):
     """One send, written before it is made, so that a killed worker leaves word of which provider may have it.
 
-    `parts` and `cost` are the provider's own figures, `cost` in its own words (`MAD 0.2500`). A letter's printing is a
-    send by the provider `post`: `outcome` is then the last that was reported of it, and `code` why it came back.
+    `parts` and `cost` are the provider's own figures, `cost` in its own words (`MAD 0.2500`). `outcome` is
+    `undelivered` where it was accepted, did not arrive for now, and is made once more. A letter's printing is a send by
+    the provider `post`: `outcome` is then the last that was reported of it, and `code` why it came back.
     """
 
     __tablename__ = "attempt"
@@ -146,7 +148,7 @@ class Attempt(Base):
 
 @dataclass(frozen=True)
 class Settlement:
-    """A message has reached a state that somebody must hear of."""
+    """A message has reached a state that somebody must hear of. `opted_out`: for its number wants no texts."""
 
     message_id: UUID
     household_id: UUID | None
@@ -155,9 +157,24 @@ class Settlement:
     medium: str
     state: str
     at: datetime
+    opted_out: bool = False
 
 
-def promise_of(household_id: UUID | None, notice: str, subject: str, medium: str) -> bytes:
+# A thing is told at so many telephones of a household, one after the other.
+TELEPHONES = 3
+
+
+def placed(subject: str, place: int) -> str:
+    """A subject as it is told at a further telephone: a message of its own."""
+    return f"{subject}/{place}" if place else subject
+
+
+def subject_of(placed_subject: str) -> str:
+    """What a message tells, at whichever telephone."""
+    return re.sub(r"/[0-9]{1,2}$", "", placed_subject)
+
+
+def promise_of(household_id: UUID | str | None, notice: str, subject: str, medium: str) -> bytes:
     """What makes two messages the same."""
     return hashlib.blake2b(f"{household_id}/{notice}/{subject}/{medium}".encode(), digest_size=16).digest()
 

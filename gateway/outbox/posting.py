@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from channels.text import parts
-from gateway.db import insert, insert_new, new_id
-from gateway.outbox.message import NOTICE, Message, Promise, Settlement, move, promise_of, told
+from gateway.db import among, insert, insert_new, new_id
+from gateway.outbox.message import (
+    NOTICE,
+    TELEPHONES,
+    Message,
+    Promise,
+    Settlement,
+    move,
+    opened,
+    placed,
+    promise_of,
+    subject_of,
+    told,
+)
 from gateway.registry.numbers import new_number
 from gateway.vault import Vault
 
@@ -37,6 +50,17 @@ class Draft:
     lane: int = NOTICE
     tell_by: datetime | None = None
     network: str = ""
+
+
+class Texted(NamedTuple):
+    """A number's fingerprint, and until when the text to it was of use."""
+
+    to_blind: bytes
+    tell_by: datetime
+
+
+# Whom, by which notice, of what.
+Thing = tuple[UUID, str, str]
 
 
 def new_reference() -> str:
@@ -79,10 +103,45 @@ def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], n
     return [settled for settled in (told(message, now) for message in moved) if settled]
 
 
+def texted(session: Session, things: Iterable[Thing]) -> dict[Thing, list[Texted]]:
+    """Where each of these was texted, one telephone after the other."""
+    keys = {promise_of(*thing[:2], placed(thing[2], place), "sms"): thing
+            for thing in things for place in range(TELEPHONES)}
+    promised = {message_id: keys[key] for key, message_id in session.execute(
+        sa.select(Promise.id, Promise.message_id).where(among(session, Promise.id, list(keys))))}
+    found: dict[Thing, list[Texted]] = {}
+    for message_id, to_blind, tell_by in session.execute(sa.select(
+            Message.id, Message.to_blind, Message.tell_by).where(
+            among(session, Message.id, list(promised))).order_by(Message.id)):
+        found.setdefault(promised[message_id], []).append(Texted(to_blind, tell_by))
+    return found
+
+
+def number_of(session: Session, vault: Vault, message_id: UUID) -> str | None:
+    """The number (E.164) that a text went to; None where no key opens it."""
+    message = session.get_one(Message, message_id)
+    text = opened(vault, message_id, message.to_sealed, message.body_sealed)
+    return text[0] if text else None
+
+
 def cancel(session: Session, household_id: UUID, notice: str, subject: str, medium: str, now: datetime) -> bool:
     """Take back a message that nobody has touched yet, because the household has been told otherwise."""
     found = session.get(Promise, promise_of(household_id, notice, subject, medium))
     return found is not None and move(session, found.message_id, "cancelled", now, only_from=("created",)) is not None
+
+
+def cancel_told(session: Session, told: Iterable[Settlement], now: datetime) -> None:
+    """Take back what nobody has touched yet about what these texts have told: by letter, or at other telephones."""
+    same = []
+    for one in told:
+        home, subject = str(one.household_id), subject_of(one.subject)
+        same += [promise_of(home, one.notice, subject, "letter"),
+                 *(promise_of(home, one.notice, placed(subject, place), "sms") for place in range(TELEPHONES))]
+    waiting = session.scalars(sa.select(Promise.message_id).where(among(session, Promise.id, same))).all()
+    if waiting:
+        session.execute(sa.update(Message).where(
+            among(session, Message.id, waiting), Message.state == "created").values(state="cancelled", changed_at=now)
+            .execution_options(synchronize_session=False))
 
 
 def cancel_others(session: Session, notices: Sequence[str], subjects: Mapping[UUID, str], now: datetime) -> None:
@@ -90,7 +149,7 @@ def cancel_others(session: Session, notices: Sequence[str], subjects: Mapping[UU
     waiting = session.execute(sa.select(Message.id, Message.household_id, Message.subject).where(
         Message.household_id.in_(list(subjects)), Message.notice.in_(notices), Message.state == "created"))
     for message_id, household_id, subject in waiting.all():
-        if household_id is not None and subjects[household_id] != subject:
+        if household_id is not None and subjects[household_id] != subject_of(subject):
             move(session, message_id, "cancelled", now, only_from=("created",))
 
 

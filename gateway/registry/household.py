@@ -120,15 +120,24 @@ def households_of(session: Session, vault: Vault, msisdn: str, *, doubted: bool 
 
 def texted_at(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Each household's first mobile number that agreed to texts, is not suppressed and not in doubt (E.164)."""
+    return {household_id: numbers[0] for household_id, numbers in telephones(session, vault, household_ids).items()}
+
+
+def telephones(session: Session, vault: Vault, household_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """All such numbers of each household, in their order."""
     contacts = session.scalars(
         sa.select(Contact).where(Contact.household_id.in_(household_ids), Contact.kind == "mobile", Contact.consent,
                                  Contact.verified_at.is_not(None), Contact.suspended_at.is_(None),
                                  Contact.ended_by.is_(None))
-        .order_by(Contact.position.desc()))
+        .order_by(Contact.position))
     numbers = [(contact.household_id, vault.open(contact.msisdn_sealed, "contact.msisdn", contact.id))
                for contact in contacts]
     silent = suppression.suppressed(session, vault, [msisdn for _, msisdn in numbers])
-    return {household_id: msisdn for household_id, msisdn in numbers if msisdn not in silent}
+    found: dict[UUID, list[str]] = {}
+    for household_id, msisdn in numbers:
+        if msisdn not in silent:
+            found.setdefault(household_id, []).append(msisdn)
+    return found
 
 
 def number_of(session: Session, vault: Vault, contact_id: UUID) -> str:

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, aliased, mapped_column
 
-from gateway.db import JSON, Base, UtcDateTime, insert_new, new_id
+from gateway.db import JSON, Base, UtcDateTime, among, insert_new, new_id
 from gateway.registry import audit, inquiry
 from gateway.registry.clock import day_of
 from gateway.registry.events import RegistrationReceived
@@ -177,7 +177,12 @@ def scored(session: Session, household_ids: Sequence[UUID], now: datetime) -> No
 
 def notified(session: Session, household_id: UUID, on: date, now: datetime) -> bool:
     """There is proof that the household was told on this day. False when that was known, or is not awaited."""
-    return bool(_move(session, [household_id], ("scored",), state="notified", since=now, notified_on=on))
+    return bool(all_notified(session, [household_id], on, now))
+
+
+def all_notified(session: Session, household_ids: Sequence[UUID], on: date, now: datetime) -> int:
+    """The same of many. Returns how many had been awaited."""
+    return _move(session, household_ids, ("scored",), state="notified", since=now, notified_on=on)
 
 
 def not_notified(session: Session, household_id: UUID, now: datetime) -> None:
@@ -258,7 +263,7 @@ def _hold(session: Session, registration_id: UUID) -> None:
 def _move(session: Session, household_ids: Sequence[UUID], starts: Sequence[str], **values: Any) -> int:
     """Many at once, those alone that stand at one of `starts`. Returns how many."""
     return len(session.scalars(sa.update(Registration).where(
-        Registration.household_id.in_(household_ids), Registration.state.in_(starts))
+        among(session, Registration.household_id, household_ids), Registration.state.in_(starts))
         .values(**values).returning(Registration.id)).all())
 
 

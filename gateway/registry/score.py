@@ -6,7 +6,8 @@ one before. Only `current_score` and `measured` move: they point at what counts 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from gateway.db import JSON, Base, Exact, UtcDateTime, insert_new, new_id
+from gateway.db import JSON, Base, Exact, UtcDateTime, among, insert_new, new_id
 
 # Why a score was computed.
 CAUSES = ("registration", "partner_correction", "data_update", "review", "formula_change", "yearly_verification")
@@ -162,6 +163,18 @@ class Notification(Base):
     reminded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+@dataclass(frozen=True)
+class Told:
+    """That a household was told a score, as `Notification` keeps it."""
+
+    household_id: UUID
+    score_id: UUID
+    medium: str
+    notified_on: date
+    proof: str
+    message_id: UUID
+
+
 class PendingEvent(Base):
     """An event of a whole-registry run that nobody has told yet: five million are not held in memory.
 
@@ -181,9 +194,10 @@ class PendingEvent(Base):
 
 # Asked on every call: made once, since making a statement costs more than the database's answer to it.
 _THIS, _FORMER = aliased(IndexScore), aliased(IndexScore)
+_ALIKE = (_THIS.displayed == _FORMER.displayed, _THIS.cause != "yearly_verification")
 TOLD = sa.select(Notification).where(Notification.score_id == sa.bindparam("score_id"))
 ALIKE_BEFORE = sa.select(_FORMER.id).join(_THIS, _THIS.predecessor_id == _FORMER.id).where(
-    _THIS.id == sa.bindparam("score_id"), _THIS.displayed == _FORMER.displayed, _THIS.cause != "yearly_verification")
+    _THIS.id == sa.bindparam("score_id"), *_ALIKE)
 
 CURRENTS = (sa.select(IndexScore).join(CurrentScore, CurrentScore.score_id == IndexScore.id)
             .where(CurrentScore.id.in_(sa.bindparam("households", expanding=True))))
@@ -223,6 +237,26 @@ def decisions(session: Session, household_ids: Sequence[UUID]) -> dict[UUID, lis
             for household_id, by_name in judged.items()}
 
 
+def unnotified(session: Session, household_ids: Iterable[UUID]) -> list[UUID]:
+    """Those of these households that were not told, by a proof of its own, the score that counts now."""
+    return list(session.scalars(sa.select(CurrentScore.id).outerjoin(
+        Notification, Notification.score_id == CurrentScore.score_id).where(
+        among(session, CurrentScore.id, list(household_ids)), Notification.id.is_(None))))
+
+
+def all_notified(session: Session, score_ids: Collection[UUID]) -> dict[UUID, Notification]:
+    """Those of these scores that the household was told, each with how (see `notified`)."""
+    if not score_ids:
+        return {}
+    found = {one.score_id: one for one in session.scalars(sa.select(Notification).where(
+        among(session, Notification.score_id, list(score_ids))))}
+    rest = [score_id for score_id in score_ids if score_id not in found]
+    alike = {this: former for this, former in session.execute(sa.select(_THIS.id, _FORMER.id).join(
+        _FORMER, _THIS.predecessor_id == _FORMER.id).where(among(session, _THIS.id, rest), *_ALIKE))} if rest else {}
+    before = all_notified(session, set(alike.values()))
+    return found | {this: before[former] for this, former in alike.items() if former in before}
+
+
 def notified(session: Session, score_id: UUID) -> Notification | None:
     """When and how the household was told this score, or None.
 
@@ -244,6 +278,9 @@ def forget_notifications(session: Session, message_id: UUID) -> bool:
 def record_notification(session: Session, *, household_id: UUID, score_id: UUID, medium: str, notified_on: date,
                         proof: str, message_id: UUID, now: datetime) -> None:
     """The first proof counts; a later one (a letter after a text) does not move the day."""
-    insert_new(session, Notification, [{
-        "id": new_id(), "household_id": household_id, "score_id": score_id, "medium": medium,
-        "notified_on": notified_on, "proof": proof, "message_id": message_id, "recorded_at": now}])
+    record_notifications(session, [Told(household_id, score_id, medium, notified_on, proof, message_id)], now)
+
+
+def record_notifications(session: Session, told: Iterable[Told], now: datetime) -> None:
+    """The first proof of each score counts."""
+    insert_new(session, Notification, [{"id": new_id(), "recorded_at": now, **vars(one)} for one in told])

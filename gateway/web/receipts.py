@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, request
 
 from channels.base import BadCallback, Receipt
@@ -29,11 +32,17 @@ def routes(runtime: Runtime) -> Blueprint:
     def keep(receipt: Receipt) -> Response:
         if len(receipt.provider_id) > LONGEST_ID:
             raise BadCallback("a message's name is too long")
-        with runtime.database.write() as session:
-            outbox.receive(session, runtime.vault, receipt, runtime.clock())
-        for word in (receipt.status, receipt.error or ""):
-            runtime.heed(receipt.provider, word)
-        runtime.count("receipts", provider=receipt.provider, outcome=receipt.outcome or "on_the_way")
+        door.keep(receipt, runtime.clock())
         return Response(status=200)
+
+    def count(receipts: Sequence[Receipt]) -> None:
+        came = Counter((receipt.provider, receipt.outcome or "on_the_way") for receipt in receipts)
+        for (provider, outcome), number in came.items():
+            runtime.count("receipts", number, provider=provider, outcome=outcome)
+        for receipt in receipts:
+            for word in (receipt.status, receipt.error or ""):
+                runtime.heed(receipt.provider, word)
+
+    door = outbox.Door(runtime.database, runtime.vault, count)
 
     return blueprint

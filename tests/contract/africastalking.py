@@ -48,8 +48,8 @@ def report(status: str, **fields: str) -> dict[str, str]:
     return {"id": ID, "status": status, "phoneNumber": MSISDN, "networkCode": "60401", **fields}
 
 
-def receipt(status: str, outcome: str | None, error: str | None = None, permanent: bool = False) -> Receipt:
-    return Receipt("africastalking", ID, status, outcome, MSISDN, None, error, permanent)
+def receipt(status: str, outcome: str | None, error: str | None = None, **kind: bool) -> Receipt:
+    return Receipt("africastalking", ID, status, outcome, MSISDN, None, error, **kind)
 
 
 def unsigned(fields: dict[str, tuple[str, ...]]) -> CallbackRequest:
@@ -116,10 +116,10 @@ AFRICASTALKING = Provider(
         ("another spelling", report("REJECTED", failureReason="NotNetworkSubcriber"),
          receipt("REJECTED", "failed", "NotNetworkSubcriber", permanent=True)),
         ("another case", report("rejected", failureReason="User_In_Black_List"),
-         receipt("rejected", "failed", "User_In_Black_List", permanent=True)),
+         receipt("rejected", "failed", "User_In_Black_List", permanent=True, opted_out=True)),
         ("our account", report("Rejected", failureReason="InsufficientCredit"),
          receipt("Rejected", "failed", "InsufficientCredit")),
-        ("handset off", report("AbsentSubscriber"), receipt("AbsentSubscriber", "failed")),
+        ("handset off", report("AbsentSubscriber"), receipt("AbsentSubscriber", "failed", temporary=True)),
         ("expired", report("Expired"), receipt("Expired", "failed")),
         ("a word of tomorrow", report("Teleported"), receipt("Teleported", None)),
     ],

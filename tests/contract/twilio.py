@@ -64,8 +64,8 @@ def callback(**fields: str) -> dict[str, str]:
             "ApiVersion": "2010-04-01", "SmsStatus": fields["MessageStatus"], **fields}
 
 
-def receipt(status: str, outcome: str | None, error: str | None = None, permanent: bool = False) -> Receipt:
-    return Receipt("twilio", SID, status, outcome, MSISDN, MESSAGE.token, error, permanent)
+def receipt(status: str, outcome: str | None, error: str | None = None, **kind: bool) -> Receipt:
+    return Receipt("twilio", SID, status, outcome, MSISDN, MESSAGE.token, error, **kind)
 
 
 def signed(fields: dict[str, tuple[str, ...]], token: str = TOKEN, path: str = PATH) -> CallbackRequest:
@@ -147,9 +147,15 @@ TWILIO = Provider(
         ("delivered", callback(MessageStatus="delivered", RawDlrDoneDate="2611210905"),
          receipt("delivered", "delivered")),
         ("handset off", callback(MessageStatus="undelivered", ErrorCode="30003"),
-         receipt("undelivered", "failed", "30003")),
-        ("congestion", callback(MessageStatus="failed", ErrorCode="30017"), receipt("failed", "failed", "30017")),
-        ("unknown fault", callback(MessageStatus="failed", ErrorCode="30008"), receipt("failed", "failed", "30008")),
+         receipt("undelivered", "failed", "30003", temporary=True)),
+        ("congestion", callback(MessageStatus="failed", ErrorCode="30017"),
+         receipt("failed", "failed", "30017", temporary=True)),
+        ("unknown fault", callback(MessageStatus="failed", ErrorCode="30008"),
+         receipt("failed", "failed", "30008", temporary=True)),
+        ("wants no texts", callback(MessageStatus="failed", ErrorCode="21610"),
+         receipt("failed", "failed", "21610", permanent=True, opted_out=True)),
+        ("an old error of what has gone", callback(MessageStatus="sent", ErrorCode="30008"),
+         receipt("sent", "sent", "30008")),
         ("our account", callback(MessageStatus="failed", ErrorCode="30002"), receipt("failed", "failed", "30002")),
         ("no such subscriber", callback(MessageStatus="undelivered", ErrorCode="30005"),
          receipt("undelivered", "failed", "30005", permanent=True)),

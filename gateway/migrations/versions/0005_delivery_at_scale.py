@@ -126,6 +126,8 @@ def _create() -> None:
         sa.Column("outcome", sa.String(length=12), nullable=True),
         sa.Column("error", sa.String(length=80), nullable=True),
         sa.Column("permanent", sa.Boolean(), nullable=False),
+        sa.Column("temporary", sa.Boolean(), nullable=False),
+        sa.Column("opted_out", sa.Boolean(), nullable=False),
         sa.Column("to_blinds", sa.LargeBinary(), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("received_at", UtcDateTime(), nullable=False),
@@ -151,9 +153,9 @@ def _take_over() -> None:
                "SELECT message_id, fence, provider, provider_id, outcome, code, started_at, ended_at "
                "FROM attempt_of_old")
     empty = "''::bytea" if _is_postgresql() else "x''"
-    op.execute("INSERT INTO receipt (id, provider, provider_id, status, outcome, error, permanent, to_blinds, "  # noqa: S608
-               f"message_id, received_at) SELECT id, provider, provider_id, status, outcome, error, false, "
-               f"coalesce(to_blind, {empty}), message_id, received_at FROM receipt_of_old")
+    op.execute("INSERT INTO receipt (id, provider, provider_id, status, outcome, error, permanent, temporary, "  # noqa: S608
+               "opted_out, to_blinds, message_id, received_at) SELECT id, provider, provider_id, status, outcome, "
+               f"error, false, false, false, coalesce(to_blind, {empty}), message_id, received_at FROM receipt_of_old")
     bind = op.get_bind()
     promised = sa.table("promise", sa.column("id", sa.LargeBinary()), sa.column("message_id", sa.Uuid()))
     once = sa.table("message_of_old", sa.column("id", sa.Uuid()), sa.column("once", sa.String()))
