@@ -2,6 +2,7 @@
 
     message      the row, and the table by which it moves
     posting      a promise is written, or taken back
+    bulk         promises by the ten thousand
     sending      woken, claimed, sent, settled: hundreds in one statement
     receipts     what providers report, kept at once and settled a moment later
     unsure       sends of which nobody knows
@@ -9,6 +10,7 @@
     months       the large tables, a part each month (PostgreSQL)
 """
 
+from gateway.outbox.bulk import post_all
 from gateway.outbox.letters import (
     Paper,
     claim_letters,
@@ -40,6 +42,6 @@ __all__ = [
     "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
     "TRANSITIONS", "Attempt", "Claim", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement",
     "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "due", "expire", "give_up",
-    "new_reference", "post", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state", "settle",
+    "new_reference", "post", "post_all", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state", "settle",
     "settle_receipts", "told_a_stranger", "unknowns",
 ]

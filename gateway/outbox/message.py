@@ -152,7 +152,7 @@ class Settlement:
     at: datetime
 
 
-def promise_of(household_id: UUID | None, notice: str, subject: str, medium: str) -> bytes:
+def promise_of(household_id: UUID | str | None, notice: str, subject: str, medium: str) -> bytes:
     """What makes two messages the same."""
     return hashlib.blake2b(f"{household_id}/{notice}/{subject}/{medium}".encode(), digest_size=16).digest()
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,7 +24,10 @@ PATIENCE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Draft:
-    """A message to be posted. `subject` is what it tells (a score, a review): once for each medium."""
+    """A message to be posted. `subject` is what it tells (a score, a review): to a household once for each medium.
+
+    Where it is not the household that is told once (but a telephone), `once` names what is.
+    """
 
     household_id: UUID | None
     notice: str
@@ -37,6 +41,12 @@ class Draft:
     lane: int = NOTICE
     tell_by: datetime | None = None
     network: str = ""
+    once: str = ""
+
+    @property
+    def promise(self) -> bytes:
+        """What makes it the same as another."""
+        return promise_of(self.once or self.household_id, self.notice, self.subject, self.medium)
 
 
 def new_reference() -> str:
@@ -46,24 +56,30 @@ def new_reference() -> str:
 
 def post(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime) -> int:
     """Write the promises. What was promised before is not promised again. Returns how many are new."""
-    named = {promise_of(draft.household_id, draft.notice, draft.subject, draft.medium): draft
-             for draft in reversed(drafts)}
+    named = {draft.promise: draft for draft in reversed(drafts)}
     ids = {key: new_id() for key in reversed(named)}
     new = insert_new(session, Promise, [{"id": key, "message_id": row} for key, row in ids.items()])
-    insert(session, Message, [_row(vault, ids[key], named[key], now) for key in ids if key in new])
+    insert(session, Message, [own(vault, ids[key], named[key]) | shared(named[key], now) for key in ids if key in new])
     return len(new)
 
 
-def _row(vault: Vault, row: UUID, draft: Draft, now: datetime) -> dict[str, object]:
+def own(vault: Vault, row: UUID, draft: Draft) -> dict[str, Any]:
+    """The columns that are a message's own."""
     return {
-        "id": row, "household_id": draft.household_id, "campaign_id": None, "notice": draft.notice,
-        "subject": draft.subject, "medium": draft.medium, "lane": draft.lane, "locale": draft.locale,
-        "network": draft.network, "parts": parts(draft.body) if draft.medium == "sms" else 0,
-        "reference": draft.reference, "to_blind": vault.blind(draft.to, "message.to"),
+        "id": row, "household_id": draft.household_id, "subject": draft.subject, "reference": draft.reference,
+        "parts": parts(draft.body) if draft.medium == "sms" else 0, "to_blind": vault.blind(draft.to, "message.to"),
         "to_sealed": vault.seal(draft.to, "message.to", row),
-        "body_sealed": vault.seal(draft.body, "message.body", row), "policy": draft.policy, "state": "created",
-        "fence": 0, "resends": 0, "avoid": [], "not_before": now, "tell_by": draft.tell_by or now + PATIENCE,
-        "alarm_until": None, "lease_until": None, "created_at": now, "changed_at": now, "run": None,
+        "body_sealed": vault.seal(draft.body, "message.body", row),
+    }
+
+
+def shared(draft: Draft, now: datetime) -> dict[str, Any]:
+    """The columns that many messages have in common."""
+    return {
+        "campaign_id": None, "notice": draft.notice, "medium": draft.medium, "lane": draft.lane,
+        "locale": draft.locale, "network": draft.network, "policy": draft.policy, "state": "created", "fence": 0,
+        "resends": 0, "avoid": [], "not_before": now, "tell_by": draft.tell_by or now + PATIENCE, "alarm_until": None,
+        "lease_until": None, "created_at": now, "changed_at": now, "run": None,
     }
 
 

@@ -1,0 +1,120 @@
+"""Bulk: promises by the ten thousand, written in one go; the same rows as one after the other would be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from channels.text import parts
+from gateway.db import insert, insert_new
+from gateway.outbox.message import Message, Promise
+from gateway.outbox.posting import Draft, shared
+from gateway.registry import bulk
+from gateway.vault import Vault
+
+# What many drafts have in common, so that it is written out once.
+Kind = tuple[str, str, int, str, str, str, datetime | None]
+
+MESSAGE = bulk.table(Message)
+SMALL = {column.name: 2 for column in MESSAGE.c if column.type.__visit_name__ == "small_integer"}
+# The fields of a row that are its own, in the order in which they are written; the shared ones follow.
+OWN = ("id", "household_id", "subject", "reference", "parts", "to_blind", "to_sealed", "body_sealed")
+SHARED = tuple(column.name for column in MESSAGE.c if column.name not in OWN)
+FIELDS = len(MESSAGE.c).to_bytes(2)
+NULL = (-1).to_bytes(4, signed=True)
+# The lengths before fields of one width.
+OF_2, OF_16, OF_32 = ((width).to_bytes(4) for width in (2, 16, 32))
+
+PROMISE = """INSERT INTO promise (id, message_id) SELECT * FROM unnest(%b::bytea[], %b::uuid[])
+             ON CONFLICT DO NOTHING"""
+PROMISED = "SELECT p.id FROM promise p JOIN unnest(%b::bytea[], %b::uuid[]) AS new (id, row) ON p.id = new.id " \
+           "AND p.message_id = new.row"
+
+
+def post_all(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime,
+             campaign_id: UUID | None = None) -> int:
+    """Write the promises, as `post` does; those of a campaign are held. Returns how many are new.
+
+    What was promised before is not promised again: whoever was cut off does the same once more.
+    """
+    named = {draft.promise: draft for draft in reversed(drafts)}
+    # In one order, so that two who write the same ones do not wait for each other.
+    keys = sorted(named)
+    ids = dict(zip(keys, bulk.uuids(bulk.new_ids(len(keys))), strict=True))
+    new = _promise(session, ids)
+    rows = [(ids[key], named[key]) for key in keys if key in new]
+    _store(session, vault, rows, now, {"campaign_id": campaign_id, "state": "held"} if campaign_id else {})
+    return len(rows)
+
+
+def _promise(session: Session, ids: Mapping[bytes, UUID]) -> set[bytes]:
+    """The keys that nobody has promised before."""
+    if session.get_bind().dialect.name != "postgresql":
+        return insert_new(session, Promise, [{"id": key, "message_id": row} for key, row in ids.items()])
+    given = [list(ids.keys()), list(ids.values())]
+    with bulk.driver(session).cursor(binary=True) as cursor:
+        if cursor.execute(PROMISE, given).rowcount == len(ids):
+            return set(ids)
+        return {key for key, in cursor.execute(PROMISED, given)}
+
+
+def _store(session: Session, vault: Vault, rows: Sequence[tuple[UUID, Draft]], now: datetime,
+           held: Mapping[str, Any]) -> None:
+    names = [str(row) for row, _ in rows]
+    to = vault.seal_all([(name, draft.to) for name, (_, draft) in zip(names, rows, strict=True)], "message.to")
+    bodies = vault.seal_all([(name, draft.body) for name, (_, draft) in zip(names, rows, strict=True)], "message.body")
+    costs = _Costs()
+    own = [(row, draft.household_id, draft.subject, draft.reference, costs[draft.body] if draft.medium == "sms" else 0,
+            vault.blind(draft.to, "message.to"), sealed, body)
+           for (row, draft), sealed, body in zip(rows, to, bodies, strict=True)]
+    if session.get_bind().dialect.name == "postgresql":
+        common = _Common(now, held)
+        bulk.copy(session, MESSAGE, (*OWN, *SHARED), b"".join(
+            [_written(*fields, common[_kind(draft)]) for fields, (_, draft) in zip(own, rows, strict=True)]))
+    else:
+        insert(session, Message, [dict(zip(OWN, fields, strict=True)) | shared(draft, now) | held
+                                  for fields, (_, draft) in zip(own, rows, strict=True)])
+
+
+def _kind(draft: Draft) -> Kind:
+    return (draft.notice, draft.medium, draft.lane, draft.locale, draft.network, draft.policy, draft.tell_by)
+
+
+class _Costs(dict[str, int]):
+    """The parts of each text: many of a campaign are the same."""
+
+    def __missing__(self, body: str) -> int:
+        self[body] = parts(body)
+        return self[body]
+
+
+class _Common(dict[Kind, bytes]):
+    """The shared fields of each kind of draft, in PostgreSQL's binary format."""
+
+    def __init__(self, now: datetime, held: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._now, self._held = now, held
+
+    def __missing__(self, kind: Kind) -> bytes:
+        notice, medium, lane, locale, network, policy, tell_by = kind
+        draft = Draft(None, notice, "", medium, locale, "", "", "", policy, lane, tell_by, network)
+        values = shared(draft, self._now) | self._held
+        self[kind] = b"".join(_field(bulk.field_of(values[name], SMALL.get(name, 4))) for name in SHARED)
+        return self[kind]
+
+
+def _written(row: UUID, home: UUID | None, subject: str, reference: str, cost: int, blind: bytes, to: bytes,
+             body: bytes, common: bytes) -> bytes:
+    about, code = subject.encode(), reference.encode()
+    return b"".join((
+        FIELDS, OF_16, row.bytes, OF_16 + home.bytes if home else NULL, len(about).to_bytes(4), about,
+        len(code).to_bytes(4), code, OF_2, cost.to_bytes(2), OF_32, blind, len(to).to_bytes(4), to,
+        len(body).to_bytes(4), body, common))
+
+
+def _field(written: bytes | None) -> bytes:
+    return NULL if written is None else len(written).to_bytes(4) + written
