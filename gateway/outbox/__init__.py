@@ -42,6 +42,6 @@ __all__ = [
     "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "REPLY", "SENDS_AT_MOST",
     "TRANSITIONS", "Attempt", "Claim", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement",
     "cancel", "cancel_all", "cancel_others", "claim", "claim_letters", "close", "due", "expire", "give_up",
-    "new_reference", "post", "post_all", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state", "settle",
-    "settle_receipts", "told_a_stranger", "unknowns",
+    "new_reference", "post", "post_all", "posted", "printed", "receive", "resolve", "rest", "returned", "run_state",
+    "settle", "settle_receipts", "told_a_stranger", "unknowns",
 ]

@@ -63,7 +63,7 @@ def _promise(session: Session, ids: Mapping[bytes, UUID]) -> set[bytes]:
 
 
 def _store(session: Session, vault: Vault, rows: Sequence[tuple[UUID, Draft]], now: datetime,
-           held: Mapping[str, Any]) -> None:
+           held: dict[str, Any]) -> None:
     names = [str(row) for row, _ in rows]
     to = vault.seal_all([(name, draft.to) for name, (_, draft) in zip(names, rows, strict=True)], "message.to")
     bodies = vault.seal_all([(name, draft.body) for name, (_, draft) in zip(names, rows, strict=True)], "message.body")
@@ -95,7 +95,7 @@ class _Costs(dict[str, int]):
 class _Common(dict[Kind, bytes]):
     """The shared fields of each kind of draft, in PostgreSQL's binary format."""
 
-    def __init__(self, now: datetime, held: Mapping[str, Any]) -> None:
+    def __init__(self, now: datetime, held: dict[str, Any]) -> None:
         super().__init__()
         self._now, self._held = now, held
 

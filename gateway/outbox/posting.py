@@ -86,7 +86,10 @@ def shared(draft: Draft, now: datetime) -> dict[str, Any]:
 def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime,
           household_id: UUID | None = None) -> list[Settlement]:
     """End the texts of these notices to a number that wants none, as far as none has been sent yet; all, or those to
-    one household."""
+    one household. What a campaign still holds for it is called off."""
+    session.execute(sa.update(Message).where(
+        Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.state == "held")
+        .values(state="cancelled", changed_at=now))
     waiting = session.scalars(sa.select(Message.id).where(
         Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.medium == "sms",
         Message.state == "created", Message.notice.in_(notices),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -134,27 +134,21 @@ def copy(session: Session, into: sa.Table, columns: Iterable[str], rows: bytes |
 
 def field_of(value: Constant, width: int = 4) -> bytes | None:
     """A value as PostgreSQL's binary format has it, without its length; None for NULL. An integer has a `width`."""
-    match value:
-        case None:
-            return None
-        case bool():
-            return bytes([value])
-        case int():
-            return value.to_bytes(width, signed=True)
-        case bytes():
-            return value
-        case str():
-            return value.encode()
-        case UUID():
-            return value.bytes
-        case list():
-            return JSONB + json.dumps(value).encode()
-        case Decimal():
-            return Numbers(np.array([units(value)])).fields().tobytes()
-        case datetime():
-            return ((value - EPOCH) // timedelta(microseconds=1)).to_bytes(8, signed=True)
-        case date():
-            return (value - EPOCH.date()).days.to_bytes(4, signed=True)
+    if type(value) is int:
+        return value.to_bytes(width, signed=True)
+    return None if value is None else WRITTEN[type(value)](value)
+
+
+WRITTEN: Mapping[type, Callable[[Any], bytes]] = {
+    bool: lambda value: bytes([value]),
+    bytes: bytes,
+    str: str.encode,
+    UUID: lambda value: value.bytes,
+    list: lambda value: JSONB + json.dumps(value).encode(),
+    Decimal: lambda value: Numbers(np.array([units(value)])).fields().tobytes(),
+    datetime: lambda value: ((value - EPOCH) // timedelta(microseconds=1)).to_bytes(8, signed=True),
+    date: lambda value: (value - EPOCH.date()).days.to_bytes(4, signed=True),
+}
 
 
 def fetch(session: Session, query: sql.SQL, given: Mapping[str, Any], fields: np.dtype[Any]) -> NDArray[Any]:
