@@ -46,10 +46,11 @@ class Vault:
 
     def seal_all(self, texts: Sequence[tuple[UUID | str, str]], column: str) -> list[bytes]:
         """The same for many rows: what is random of all of them is asked for at once."""
-        cipher, header = self._ciphers[self._primary], bytes([FORMAT, self._primary])
+        encrypt, header = self._ciphers[self._primary].encrypt, bytes([FORMAT, self._primary])
+        before, after = _bound(header, column, "\0").split(b"\0")
         chance = os.urandom(NONCE * len(texts))
         nonces = (chance[at : at + NONCE] for at in range(0, len(chance), NONCE))
-        return [header + nonce + cipher.encrypt(nonce, text.encode(), _bound(header, column, row))
+        return [header + nonce + encrypt(nonce, text.encode(), before + str(row).encode() + after)
                 for nonce, (row, text) in zip(nonces, texts, strict=True)]
 
     def open(self, sealed: bytes, column: str, row: UUID | str) -> str:

@@ -22,12 +22,12 @@ Kind = tuple[str, str, int, str, str, str, datetime | None]
 MESSAGE = bulk.table(Message)
 SMALL = {column.name: 2 for column in MESSAGE.c if column.type.__visit_name__ == "small_integer"}
 # The fields of a row that are its own, in the order in which they are written; the shared ones follow.
-OWN = ("id", "household_id", "subject", "reference", "parts", "to_blind", "to_sealed", "body_sealed")
+OWN = ("id", "household_id", "to_blind", "to_sealed", "body_sealed", "subject", "reference", "parts")
 SHARED = tuple(column.name for column in MESSAGE.c if column.name not in OWN)
 FIELDS = len(MESSAGE.c).to_bytes(2)
 NULL = (-1).to_bytes(4, signed=True)
 # The lengths before fields of one width.
-OF_2, OF_16, OF_32 = ((width).to_bytes(4) for width in (2, 16, 32))
+OF_16, OF_32 = ((width).to_bytes(4) for width in (16, 32))
 
 PROMISE = """INSERT INTO promise (id, message_id) SELECT * FROM unnest(%b::bytea[], %b::uuid[])
              ON CONFLICT DO NOTHING"""
@@ -68,16 +68,17 @@ def _store(session: Session, vault: Vault, rows: Sequence[tuple[UUID, Draft]], n
     to = vault.seal_all([(name, draft.to) for name, (_, draft) in zip(names, rows, strict=True)], "message.to")
     bodies = vault.seal_all([(name, draft.body) for name, (_, draft) in zip(names, rows, strict=True)], "message.body")
     costs = _Costs()
-    own = [(row, draft.household_id, draft.subject, draft.reference, costs[draft.body] if draft.medium == "sms" else 0,
-            vault.blind(draft.to, "message.to"), sealed, body)
+    own = [(row, draft.household_id, vault.blind(draft.to, "message.to"), sealed, body,
+            (draft.subject, draft.reference, costs[draft.body] if draft.medium == "sms" else 0))
            for (row, draft), sealed, body in zip(rows, to, bodies, strict=True)]
     if session.get_bind().dialect.name == "postgresql":
-        common = _Common(now, held)
+        about, common = _About(), _Common(now, held)
         bulk.copy(session, MESSAGE, (*OWN, *SHARED), b"".join(
-            [_written(*fields, common[_kind(draft)]) for fields, (_, draft) in zip(own, rows, strict=True)]))
+            [_written(row, home, blind, sealed, body, about[said], common[_kind(draft)])
+             for (row, home, blind, sealed, body, said), (_, draft) in zip(own, rows, strict=True)]))
     else:
-        insert(session, Message, [dict(zip(OWN, fields, strict=True)) | shared(draft, now) | held
-                                  for fields, (_, draft) in zip(own, rows, strict=True)])
+        insert(session, Message, [dict(zip(OWN, (*fields, *said), strict=True)) | shared(draft, now) | held
+                                  for (*fields, said), (_, draft) in zip(own, rows, strict=True)])
 
 
 def _kind(draft: Draft) -> Kind:
@@ -107,13 +108,17 @@ class _Common(dict[Kind, bytes]):
         return self[kind]
 
 
-def _written(row: UUID, home: UUID | None, subject: str, reference: str, cost: int, blind: bytes, to: bytes,
-             body: bytes, common: bytes) -> bytes:
-    about, code = subject.encode(), reference.encode()
-    return b"".join((
-        FIELDS, OF_16, row.bytes, OF_16 + home.bytes if home else NULL, len(about).to_bytes(4), about,
-        len(code).to_bytes(4), code, OF_2, cost.to_bytes(2), OF_32, blind, len(to).to_bytes(4), to,
-        len(body).to_bytes(4), body, common))
+class _About(dict[tuple[str, str, int], bytes]):
+    """The fields of subject, reference and parts, which many messages of a campaign share, and no others do."""
+
+    def __missing__(self, said: tuple[str, str, int]) -> bytes:
+        self[said] = b"".join(_field(bulk.field_of(value, 2)) for value in said)
+        return self[said]
+
+
+def _written(row: UUID, home: UUID | None, blind: bytes, to: bytes, body: bytes, about: bytes, common: bytes) -> bytes:
+    return b"".join((FIELDS, OF_16, row.bytes, OF_16 + home.bytes if home else NULL, OF_32, blind,
+                     len(to).to_bytes(4), to, len(body).to_bytes(4), body, about, common))
 
 
 def _field(written: bytes | None) -> bytes:
