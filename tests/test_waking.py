@@ -1,4 +1,4 @@
-"""Hours: how long a lane is awake between two moments, and when it will have been."""
+"""Waking time: how long a lane is awake between two moments, and when it will have been."""
 
 from __future__ import annotations
 
