@@ -19,7 +19,19 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from gateway.runtime import Runtime
-from jobs import call_backs, deadlines, deliver, doubts, letters, receipts, relay, sweep, tell, voice_messages
+from jobs import (
+    call_backs,
+    campaigns,
+    deadlines,
+    deliver,
+    doubts,
+    letters,
+    receipts,
+    relay,
+    sweep,
+    tell,
+    voice_messages,
+)
 from jobs.alarm import QUEUES, answered
 
 log = logging.getLogger(__name__)
@@ -35,6 +47,7 @@ JOBS: dict[str, Callable[..., object]] = {
     "call_back": call_backs.call_back,
     "fetch_voice_messages": voice_messages.fetch_voice_messages,
     "doubt_numbers": doubts.doubt_numbers,
+    "pace_campaigns": campaigns.pace_campaigns,
 }
 
 

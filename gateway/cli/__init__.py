@@ -18,6 +18,7 @@ from channels.letter.tray import NoSuchRun
 from gateway import embedded, logs, paper
 from gateway.cli import (
     audits,
+    campaigns,
     complaints,
     dialogues,
     figures,
@@ -240,6 +241,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, recordings):
+             phones, recordings, campaigns):
     for command in room.commands:
         main.add_command(command)
