@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,10 +29,11 @@ NULL = (-1).to_bytes(4, signed=True)
 # The lengths before fields of one width.
 OF_16, OF_32 = ((width).to_bytes(4) for width in (16, 32))
 
-PROMISE = """INSERT INTO promise (id, message_id) SELECT * FROM unnest(%b::bytea[], %b::uuid[])
-             ON CONFLICT DO NOTHING"""
-PROMISED = "SELECT p.id FROM promise p JOIN unnest(%b::bytea[], %b::uuid[]) AS new (id, row) ON p.id = new.id " \
-           "AND p.message_id = new.row"
+# Keys and names of rows in turn, sixteen bytes each: a list of them would cost more to write than all the rest.
+GIVEN = """SELECT substr(d, 32 * i + 1, 16) AS id, encode(substr(d, 32 * i + 17, 16), 'hex')::uuid AS row
+           FROM (SELECT %b::bytea AS d) given, generate_series(0, length(d) / 32 - 1) i"""
+PROMISE = f"INSERT INTO promise (id, message_id) {GIVEN} ON CONFLICT DO NOTHING"
+PROMISED = f"SELECT p.id FROM promise p JOIN ({GIVEN}) new ON p.id = new.id AND p.message_id = new.row"  # noqa: S608
 
 
 def post_all(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime,
@@ -44,27 +45,28 @@ def post_all(session: Session, vault: Vault, drafts: Sequence[Draft], now: datet
     named = {draft.promise: draft for draft in reversed(drafts)}
     # In one order, so that two who write the same ones do not wait for each other.
     keys = sorted(named)
-    ids = dict(zip(keys, bulk.uuids(bulk.new_ids(len(keys))), strict=True))
+    names = bulk.new_ids(len(keys)).tobytes()
+    ids = {key: names[16 * place : 16 * place + 16] for place, key in enumerate(keys)}
     new = _promise(session, ids)
     rows = [(ids[key], named[key]) for key in keys if key in new]
     _store(session, vault, rows, now, {"campaign_id": campaign_id, "state": "held"} if campaign_id else {})
     return len(rows)
 
 
-def _promise(session: Session, ids: Mapping[bytes, UUID]) -> set[bytes]:
-    """The keys that nobody has promised before."""
+def _promise(session: Session, ids: Mapping[bytes, bytes]) -> Collection[bytes]:
+    """The keys that nobody has promised before, of these and the names of their rows."""
     if session.get_bind().dialect.name != "postgresql":
-        return insert_new(session, Promise, [{"id": key, "message_id": row} for key, row in ids.items()])
-    given = [list(ids.keys()), list(ids.values())]
+        return insert_new(session, Promise, [{"id": key, "message_id": UUID(bytes=row)} for key, row in ids.items()])
+    given = [b"".join(map(b"".join, ids.items()))]
     with bulk.driver(session).cursor(binary=True) as cursor:
         if cursor.execute(PROMISE, given).rowcount == len(ids):
-            return set(ids)
+            return ids.keys()
         return {key for key, in cursor.execute(PROMISED, given)}
 
 
-def _store(session: Session, vault: Vault, rows: Sequence[tuple[UUID, Draft]], now: datetime,
+def _store(session: Session, vault: Vault, rows: Sequence[tuple[bytes, Draft]], now: datetime,
            held: dict[str, Any]) -> None:
-    names = [str(row) for row, _ in rows]
+    names = [_name(row.hex()) for row, _ in rows]
     to = vault.seal_all([(name, draft.to) for name, (_, draft) in zip(names, rows, strict=True)], "message.to")
     bodies = vault.seal_all([(name, draft.body) for name, (_, draft) in zip(names, rows, strict=True)], "message.body")
     costs = _Costs()
@@ -77,8 +79,14 @@ def _store(session: Session, vault: Vault, rows: Sequence[tuple[UUID, Draft]], n
             [_written(row, home, blind, sealed, body, about[said], common[_kind(draft)])
              for (row, home, blind, sealed, body, said), (_, draft) in zip(own, rows, strict=True)]))
     else:
-        insert(session, Message, [dict(zip(OWN, (*fields, *said), strict=True)) | shared(draft, now) | held
-                                  for (*fields, said), (_, draft) in zip(own, rows, strict=True)])
+        insert(session, Message, [
+            dict(zip(OWN, (UUID(bytes=row), *fields, *said), strict=True)) | shared(draft, now) | held
+            for (row, *fields, said), (_, draft) in zip(own, rows, strict=True)])
+
+
+def _name(digits: str) -> str:
+    """A row's name as it is written."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _kind(draft: Draft) -> Kind:
@@ -116,8 +124,8 @@ class _About(dict[tuple[str, str, int], bytes]):
         return self[said]
 
 
-def _written(row: UUID, home: UUID | None, blind: bytes, to: bytes, body: bytes, about: bytes, common: bytes) -> bytes:
-    return b"".join((FIELDS, OF_16, row.bytes, OF_16 + home.bytes if home else NULL, OF_32, blind,
+def _written(row: bytes, home: UUID | None, blind: bytes, to: bytes, body: bytes, about: bytes, common: bytes) -> bytes:
+    return b"".join((FIELDS, OF_16, row, OF_16 + home.bytes if home else NULL, OF_32, blind,
                      len(to).to_bytes(4), to, len(body).to_bytes(4), body, about, common))
 
 
