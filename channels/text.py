@@ -93,6 +93,12 @@ def fits(text: str, budget: Budget) -> bool:
 
 def parts(text: str) -> int:
     """How many SMS the text is charged as."""
+    alphabet = encoding(text)
+    length = _length(text, alphabet)
+    if length <= SINGLE[alphabet]:
+        return 1
+    if all(map(_alone, set(text))):
+        return -(-length // CONCATENATED[alphabet])
     return len(split(text))
 
 
@@ -122,11 +128,13 @@ def fold(text: str) -> Folded:
     Text with letters of another script is only cleaned: folding its accents would spoil it and save nothing.
     What has no equivalent stays as it is: nothing is dropped or replaced in silence.
     """
-    cleaned = _mapped(unicodedata.normalize("NFC", text.replace("\r\n", "\n")), _clean)
+    if CHEAP.issuperset(text):
+        return Folded(text, ())
+    cleaned = _mapped(unicodedata.normalize("NFC", text.replace("\r\n", "\n")), CLEAN)
     cleaned = Folded(unicodedata.normalize("NFC", cleaned.text), cleaned.replaced)
-    folded = _mapped(cleaned.text, _to_gsm7)
-    if encoding(folded.text) == "ucs2":
+    if not all(GSM7.issuperset(TO_GSM7[ord(char)]) for char in set(cleaned.text)):
         return cleaned
+    folded = _mapped(cleaned.text, TO_GSM7)
     return Folded(folded.text, tuple(dict.fromkeys(cleaned.replaced + folded.replaced)))
 
 
@@ -235,15 +243,33 @@ def _joined(cluster: str, char: str) -> bool:
     )
 
 
-def _mapped(text: str, mapping: Callable[[str], str]) -> Folded:
-    pairs = [(char, mapping(char)) for char in text]
-    return Folded(
-        "".join(new for _, new in pairs),
-        tuple(dict.fromkeys((char, new) for char, new in pairs if char != new)),
-    )
+class _Table(dict[int, str]):
+    """A mapping of letters for `str.translate`, worked out for each letter when it is first met."""
+
+    def __init__(self, mapping: Callable[[str], str]) -> None:
+        super().__init__()
+        self._mapping = mapping
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._mapping(chr(code))
+        return self[code]
+
+
+def _mapped(text: str, table: _Table) -> Folded:
+    """Each letter is looked up once, however often it stands there: most texts have nothing to be replaced."""
+    letters = [char for char in set(text) if table[ord(char)] != char]
+    if not letters:
+        return Folded(text, ())
+    return Folded(text.translate(table), tuple((char, table[ord(char)]) for char in sorted(letters, key=text.index)))
 
 
 @cache
+def _alone(char: str) -> bool:
+    """Whether it is one unit in either alphabet, and no letter before or after it belongs to it."""
+    return (char not in EXTENSION and char <= "\uffff" and char != "\u200d"
+            and unicodedata.category(char) not in ("Mn", "Mc", "Me"))
+
+
 def _clean(char: str) -> str:
     """Spaces and line ends made plain; tashkeel, tatweel, controls, zero-width and bidi marks taken out."""
     if char in "\n\r\x85\u2028\u2029":
@@ -259,7 +285,6 @@ def _clean(char: str) -> str:
     return char
 
 
-@cache
 def _to_gsm7(char: str) -> str:
     if char in GSM7:
         return char
@@ -274,3 +299,8 @@ def _to_gsm7(char: str) -> str:
     if name is None:
         return char
     return name[2] if name[1] == "CAPITAL" else name[2].lower()
+
+
+CLEAN, TO_GSM7 = _Table(_clean), _Table(_to_gsm7)
+# Where there is nothing else in a text it stays as it is.
+CHEAP = frozenset(char for char in GSM7 if _clean(char) == char)

@@ -21,6 +21,8 @@ jobs keep the hours.
       tellings.py    event -> notice, and the facts that fill it
       notices.py     notice -> medium, language, hour, or silence
       proof.py       what shows that a household was told, and what takes that proof away
+      campaign/      one approved text to very many: row, audience, plan, making, letting, desk (docs/campaigns.md)
+      cost.py        prices, what was spent, and the budget of a day; hours.py when a lane is awake; pace.py how fast
       untold.py      what could not be worded waits, and hinders nobody; unreached.py letters that wait at a centre
       figures/       the process figures of a period, counted by the database (docs/figures.md)
       dialogue/      states (vocabulary), engine (pure), household (the tree), acts (its effects on the
@@ -46,8 +48,8 @@ jobs keep the hours.
     channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
                      parts), sms/, ussd/, voice/, letter/, sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
-    jobs/            alarm, relay, deliver, weigh, letters, sweep, tell, deadlines, call_backs, voice_messages, doubts;
-                     worker and clock are the processes
+    jobs/            alarm, relay, deliver, receipts, weigh, letters, sweep, tell, deadlines, call_backs,
+                     voice_messages, doubts, campaigns, months; worker and clock are the processes
 
 The rooms of the registry:
 

@@ -134,6 +134,7 @@ def update_each(session: Session, model: type[Base], keys: Sequence[str], rows: 
         named = {name: sa.bindparam(f"each_{name}", type_=table[name].type) for name in rows[0]}
         statement = sa.update(model).where(*(table[key] == named[key] for key in keys), *where).values(
             {name: bound for name, bound in named.items() if name not in keys} | same)
+        # One by one: SQLAlchemy knows no list of values (`where`) in a statement that is handed many rows.
         for row in rows:
             session.connection().execute(statement, {f"each_{name}": value for name, value in row.items()})
         return

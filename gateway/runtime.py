@@ -21,6 +21,8 @@ from channels import SmsChannel, open_sms, open_voice
 from channels.base import BadCallback, Telephony
 from channels.codes import strange
 from channels.letter.tray import Tray
+from gateway.campaign import Desk, Pacer, Planner
+from gateway.cost import Budget, Prices
 from gateway.db import Database
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Memory
@@ -86,6 +88,20 @@ class Runtime:
         """Words events and posts them."""
         return Teller(self.vault, self.words, Reader(self.vault, self.settings.near_threshold),
                       self.settings.service_code, self.settings.asleep)
+
+    @cached_property
+    def campaigns(self) -> Desk:
+        """Leads campaigns."""
+        planner = Planner(self.vault, self.pacer.prices, self.pacer.budget, self.settings.asleep,
+                          self.pacer.providers, self.settings.sms_rates)
+        return Desk(self.vault, self.words, planner, self.settings.service_code, self.settings.campaign_four_eyes)
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """Lets go what is due of campaigns."""
+        budget = Budget(self.settings.budget_parts_a_day, self.settings.budget_mad_a_day)
+        providers = [name for name, weight in self.settings.sms_providers if weight]
+        return Pacer(Prices.load(), budget, self.settings.asleep, providers)
 
     @cached_property
     def intake(self) -> Intake:

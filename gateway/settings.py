@@ -126,6 +126,9 @@ class Settings:
     lease_s: int
     reconcile_after_s: int
     unknown_for_s: int
+    campaign_four_eyes: int
+    budget_parts_a_day: int | None
+    budget_mad_a_day: Decimal | None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
@@ -180,6 +183,9 @@ class Settings:
             lease_s=read.seconds("LEASE_S", 60),
             reconcile_after_s=read.seconds("RECONCILE_AFTER_S", 120),
             unknown_for_s=read.seconds("UNKNOWN_FOR_S", 900),
+            campaign_four_eyes=read.count("CAMPAIGN_FOUR_EYES", "1000") or 0,
+            budget_parts_a_day=read.count("BUDGET_PARTS_A_DAY", ""),
+            budget_mad_a_day=read.money("BUDGET_MAD_A_DAY"),
         )
         if read.problems:
             raise SettingsError(read.problems)
@@ -264,6 +270,19 @@ class _Reader:
             self.problems.append(f"{name}: must be a whole number from 1")
             return default
         return int(value)
+
+    def count(self, name: str, default: str) -> int | None:
+        """A whole number from 0; None where nothing is written."""
+        value = self.pattern(name, r"[0-9]{1,9}", "a whole number", default)
+        return int(value) if value.isdecimal() else None
+
+    def money(self, name: str) -> Decimal | None:
+        """An amount of dirhams, to the ten-thousandth; None where nothing is written."""
+        value = self.text(name, "")
+        if value and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,4})?", value):
+            self.problems.append(f"{name}: is malformed; write dirhams with a point, as 12000.50")
+            return None
+        return Decimal(value) if value else None
 
     def days(self, name: str, default: int, at_most: int) -> int:
         value = self.text(name, str(default))

@@ -20,7 +20,7 @@ from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
 from jinja2.runtime import Context
 
-from channels.text import fold
+from channels.text import Folded, fold
 from gateway.spoken import MARK, Day, Digits, Number, Phrase, Spoken, mark, plain, split
 
 LOCALES = ("ar-MA", "fr-MA", "zgh-MA")
@@ -123,13 +123,20 @@ class Words:
 
         Raises `NoSuchWords`; a fact left out raises Jinja's error.
         """
+        if medium == "sms":
+            return self.folded(name, locale, **facts).text
+        return re.sub(r"\n{3,}", "\n\n", self._rendered(name, medium, locale, facts))
+
+    def folded(self, name: str, locale: str, /, **facts: object) -> Folded:
+        """The SMS of a notice, and what of its words was replaced to make it cheaper. Raises as `notice` does."""
+        found = fold(self._rendered(name, "sms", locale, facts))
+        return Folded(re.sub(r"\n+", "\n", found.text), found.replaced)
+
+    def _rendered(self, name: str, medium: str, locale: str, facts: Mapping[str, object]) -> str:
         template = self._notices.get((name, medium, locale))
         if template is None:
             raise NoSuchWords(locale, f"{name}/{medium}")
-        text = re.sub(r"[ \t]+\n", "\n", template.render(facts)).strip()
-        if medium == "sms":
-            return re.sub(r"\n+", "\n", fold(text).text)
-        return re.sub(r"\n{3,}", "\n\n", text)
+        return re.sub(r"[ \t]+\n", "\n", template.render(facts)).strip()
 
     def about(self, name: str) -> NoticeAbout:
         """Raises `NoSuchWords`."""

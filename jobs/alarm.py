@@ -17,7 +17,7 @@ URGENT = ("clock", "replies")
 QUEUE_OF = {"relay": "clock", "sweep": "receipts", "deliver": "notices", "settle_receipts": "receipts",
             "print_letters": "paper", "tell": "paper", "watch_deadlines": "paper", "call_back": "replies",
             "fetch_voice_messages": "paper", "doubt_numbers": "paper", "prepare_months": "paper",
-            "weigh": "receipts"}
+            "weigh": "receipts", "pace_campaigns": "receipts"}
 TIMEOUT_S = 300
 KEPT_S = 3600
 # A ring that no worker has answered for so long may be lost: it is rung for again.

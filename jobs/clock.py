@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # Seconds between two rings of each job.
 RINGS = {"relay": 1.0, "settle_receipts": 0.5, "sweep": 5.0, "print_letters": 3600.0, "tell": 5.0,
          "watch_deadlines": 60.0, "call_back": 5.0, "fetch_voice_messages": 30.0, "doubt_numbers": 86400.0,
-         "prepare_months": 86400.0, "weigh": 60.0}
+         "prepare_months": 86400.0, "weigh": 60.0, "pace_campaigns": 5.0}
 
 
 def ring(runtime: Runtime, stop: threading.Event) -> None:

@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 from gateway.runtime import Runtime
 from jobs import (
     call_backs,
+    campaigns,
     deadlines,
     deliver,
     doubts,
@@ -50,6 +51,7 @@ JOBS: dict[str, Callable[..., object]] = {
     "doubt_numbers": doubts.doubt_numbers,
     "prepare_months": months.prepare_months,
     "weigh": weigh.weigh,
+    "pace_campaigns": campaigns.pace_campaigns,
 }
 
 

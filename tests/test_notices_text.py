@@ -44,7 +44,7 @@ MEDIA = {
     "review_needs_information": BOTH,
     "review_received": ("sms",),
     "review_window_closes": BOTH,
-    "call_again": ("sms",), "sms_help": ("sms",),
+    "call_again": ("sms",), "centre_days": ("sms",), "sms_help": ("sms",),
     "stopped": ("sms",),
     "update_received": ("sms",),
 }

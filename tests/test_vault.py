@@ -137,3 +137,13 @@ def test_a_damaged_hash_proves_nothing(stored):
 def test_a_vault_without_a_key_is_not_opened():
     with pytest.raises(ValueError, match="at least one key"):
         Vault([])
+
+
+def test_many_values_sealed_together_open_each_in_its_own_row_and_are_never_alike():
+    sealed = vault.seal_all([(ROW, TEXT), (str(OTHER), TEXT), (ROW, "")], COLUMN)
+    opened = [vault.open(one, COLUMN, row) for one, row in zip(sealed, (ROW, OTHER, ROW), strict=True)]
+    assert opened == [TEXT, TEXT, ""]
+    assert len({one[2:2 + NONCE] for one in sealed}) == 3
+    with pytest.raises(CannotOpen):
+        vault.open(sealed[0], COLUMN, OTHER)
+    assert vault.seal_all([], COLUMN) == []

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from gateway import embedded, logs
 from gateway.cli import (
     audits,
+    campaigns,
     complaints,
     dialogues,
     figures,
@@ -204,6 +205,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, suppressions, letters, recordings, months, routes):
+             phones, suppressions, letters, recordings, months, routes, campaigns):
     for command in room.commands:
         main.add_command(command)

@@ -2,6 +2,7 @@
 
     message      the row, and the table by which it moves
     posting      a promise is written, or taken back
+    bulk         promises by the ten thousand
     sending      woken, claimed, sent, settled: hundreds in one statement
     door         what providers report is kept as it comes in
     receipts     one of them, and those that wait
@@ -12,6 +13,7 @@
     months       the large tables, a part each month (PostgreSQL)
 """
 
+from gateway.outbox.bulk import post_all
 from gateway.outbox.door import Door
 from gateway.outbox.late import make_way
 from gateway.outbox.letters import (
@@ -81,7 +83,7 @@ __all__ = [
     "RETURNED_FOR", "SENDS_AT_MOST", "SILENT_AFTER", "TELEPHONES", "TRANSITIONS", "Attempt", "CannotBe", "Claim",
     "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
     "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
-    "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "post", "posted", "printed",
-    "put_off", "receipts_due", "receive", "report", "resolve", "rest", "run_state", "settle", "settle_receipts",
-    "settlement_of", "subject_of", "texted", "told_a_stranger", "track", "unknowns",
+    "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "post", "post_all", "posted",
+    "printed", "put_off", "receipts_due", "receive", "report", "resolve", "rest", "run_state", "settle",
+    "settle_receipts", "settlement_of", "subject_of", "texted", "told_a_stranger", "track", "unknowns",
 ]

@@ -61,7 +61,7 @@ NEWS: Mapping[str, tuple[str, ...]] = {
 PUT_ASIDE = timedelta(hours=1)
 
 _DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent')")
-_HELD = sa.text("state = 'held'")
+_HELD, _IN_A_RUN = sa.text("state = 'held'"), sa.text("run IS NOT NULL")
 
 
 class Message(Base):
@@ -76,6 +76,7 @@ class Message(Base):
         sa.Index("ix_message_due", "medium", "lane", "tell_by", "id", postgresql_where=_DUE, sqlite_where=_DUE),
         sa.Index("ix_message_open", "state", "changed_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         sa.Index("ix_message_held", "campaign_id", "id", postgresql_where=_HELD, sqlite_where=_HELD),
+        sa.Index("ix_message_run", "run", postgresql_where=_IN_A_RUN, sqlite_where=_IN_A_RUN),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -104,7 +105,7 @@ class Message(Base):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    run: Mapped[str | None] = mapped_column(sa.String(40), index=True)
+    run: Mapped[str | None] = mapped_column(sa.String(40))
 
     @property
     def token(self) -> str:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -36,7 +36,10 @@ PATIENCE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Draft:
-    """A message to be posted. `subject` is what it tells (a score, a review): once for each medium."""
+    """A message to be posted. `subject` is what it tells (a score, a review): to a household once for each medium.
+
+    Where it is not the household that is told once (but a telephone), `once` names what is.
+    """
 
     household_id: UUID | None
     notice: str
@@ -50,6 +53,12 @@ class Draft:
     lane: int = NOTICE
     tell_by: datetime | None = None
     network: str = ""
+    once: str = ""
+
+    @property
+    def promise(self) -> bytes:
+        """What makes it the same as another."""
+        return promise_of(self.once or self.household_id, self.notice, self.subject, self.medium)
 
 
 class Texted(NamedTuple):
@@ -70,31 +79,40 @@ def new_reference() -> str:
 
 def post(session: Session, vault: Vault, drafts: Sequence[Draft], now: datetime) -> int:
     """Write the promises. What was promised before is not promised again. Returns how many are new."""
-    named = {promise_of(draft.household_id, draft.notice, draft.subject, draft.medium): draft
-             for draft in reversed(drafts)}
+    named = {draft.promise: draft for draft in reversed(drafts)}
     ids = {key: new_id() for key in reversed(named)}
     new = insert_new(session, Promise, [{"id": key, "message_id": row} for key, row in ids.items()])
-    insert(session, Message, [_row(vault, ids[key], named[key], now) for key in ids if key in new])
+    insert(session, Message, [own(vault, ids[key], named[key]) | shared(named[key], now) for key in ids if key in new])
     return len(new)
 
 
-def _row(vault: Vault, row: UUID, draft: Draft, now: datetime) -> dict[str, object]:
+def own(vault: Vault, row: UUID, draft: Draft) -> dict[str, Any]:
+    """The columns that are a message's own."""
     return {
-        "id": row, "household_id": draft.household_id, "campaign_id": None, "notice": draft.notice,
-        "subject": draft.subject, "medium": draft.medium, "lane": draft.lane, "locale": draft.locale,
-        "network": draft.network, "parts": parts(draft.body) if draft.medium == "sms" else 0,
-        "reference": draft.reference, "to_blind": vault.blind(draft.to, "message.to"),
+        "id": row, "household_id": draft.household_id, "subject": draft.subject, "reference": draft.reference,
+        "parts": parts(draft.body) if draft.medium == "sms" else 0, "to_blind": vault.blind(draft.to, "message.to"),
         "to_sealed": vault.seal(draft.to, "message.to", row),
-        "body_sealed": vault.seal(draft.body, "message.body", row), "policy": draft.policy, "state": "created",
-        "fence": 0, "resends": 0, "avoid": [], "not_before": now, "tell_by": draft.tell_by or now + PATIENCE,
-        "alarm_until": None, "lease_until": None, "created_at": now, "changed_at": now, "run": None,
+        "body_sealed": vault.seal(draft.body, "message.body", row),
+    }
+
+
+def shared(draft: Draft, now: datetime) -> dict[str, Any]:
+    """The columns that many messages have in common."""
+    return {
+        "campaign_id": None, "notice": draft.notice, "medium": draft.medium, "lane": draft.lane,
+        "locale": draft.locale, "network": draft.network, "policy": draft.policy, "state": "created", "fence": 0,
+        "resends": 0, "avoid": [], "not_before": now, "tell_by": draft.tell_by or now + PATIENCE, "alarm_until": None,
+        "lease_until": None, "created_at": now, "changed_at": now, "run": None,
     }
 
 
 def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], now: datetime,
           household_id: UUID | None = None) -> list[Settlement]:
     """End the texts of these notices to a number that wants none, as far as none has been sent yet; all, or those to
-    one household."""
+    one household. What a campaign still holds for it is called off."""
+    session.execute(sa.update(Message).where(
+        Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.state == "held")
+        .values(state="cancelled", changed_at=now))
     waiting = session.scalars(sa.select(Message.id).where(
         Message.to_blind.in_(vault.blinds(msisdn, "message.to")), Message.medium == "sms",
         Message.state == "created", Message.notice.in_(notices),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ from gateway.db import Base
 from gateway.registry.batch import UNITS, Whole, units
 
 Bytes = NDArray[np.uint8]
-Constant = str | bool | Decimal | date | datetime | list[Any] | None
+Constant = str | bytes | bool | int | Decimal | UUID | date | datetime | list[Any] | None
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -103,22 +103,8 @@ class Same:
     value: Constant
 
     def fields(self) -> Bytes | None:
-        match self.value:
-            case None:
-                return None
-            case bool():
-                written = bytes([self.value])
-            case str():
-                written = self.value.encode()
-            case list():
-                written = JSONB + json.dumps(self.value).encode()
-            case Decimal():
-                return Numbers(np.array([units(self.value)])).fields()
-            case datetime():
-                written = ((self.value - EPOCH) // timedelta(microseconds=1)).to_bytes(8, signed=True)
-            case date():
-                written = (self.value - EPOCH.date()).days.to_bytes(4, signed=True)
-        return np.frombuffer(written, np.uint8)[np.newaxis]
+        written = field_of(self.value)
+        return None if written is None else np.frombuffer(written, np.uint8)[np.newaxis]
 
     def values(self, count: int) -> list[Any]:
         return [self.value] * count
@@ -132,13 +118,37 @@ def store(session: Session, into: sa.Table, count: int, columns: Mapping[str, Co
         rows = zip(*(column.values(count) for column in columns.values()), strict=True)
         session.execute(sa.insert(into), [dict(zip(columns, row, strict=True)) for row in rows])
         return
+    copy(session, into, columns, _rows(count, columns).data.cast("B"))
+
+
+def copy(session: Session, into: sa.Table, columns: Iterable[str], rows: bytes | memoryview) -> None:
+    """Insert rows that are in PostgreSQL's binary format already: each its number of fields, and its fields."""
     target = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(into.name), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with _driver(session).cursor() as cursor, cursor.copy(target) as copy:
-        copy.write(HEADER)
-        copy.write(_rows(count, columns).data.cast("B"))
-        copy.write(TRAILER)
+    with driver(session).cursor() as cursor, cursor.copy(target) as stream:
+        stream.write(HEADER)
+        stream.write(rows)
+        stream.write(TRAILER)
+
+
+def field_of(value: Constant, width: int = 4) -> bytes | None:
+    """A value as PostgreSQL's binary format has it, without its length; None for NULL. An integer has a `width`."""
+    if type(value) is int:
+        return value.to_bytes(width, signed=True)
+    return None if value is None else WRITTEN[type(value)](value)
+
+
+WRITTEN: Mapping[type, Callable[[Any], bytes]] = {
+    bool: lambda value: bytes([value]),
+    bytes: bytes,
+    str: str.encode,
+    UUID: lambda value: value.bytes,
+    list: lambda value: JSONB + json.dumps(value).encode(),
+    Decimal: lambda value: Numbers(np.array([units(value)])).fields().tobytes(),
+    datetime: lambda value: ((value - EPOCH) // timedelta(microseconds=1)).to_bytes(8, signed=True),
+    date: lambda value: (value - EPOCH.date()).days.to_bytes(4, signed=True),
+}
 
 
 def fetch(session: Session, query: sql.SQL, given: Mapping[str, Any], fields: np.dtype[Any]) -> NDArray[Any]:
@@ -146,9 +156,17 @@ def fetch(session: Session, query: sql.SQL, given: Mapping[str, Any], fields: np
 
     A hundred thousand answers would each cost more than all that is computed with them.
     """
-    with _driver(session).cursor(binary=True) as cursor:
+    with driver(session).cursor(binary=True) as cursor:
         [joined] = cursor.execute(query, given).fetchone() or [None]
     return np.frombuffer(joined or b"", fields)
+
+
+def driver(session: Session) -> psycopg.Connection[Any]:
+    """The connection of the session's own transaction."""
+    driver = session.connection().connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("only PostgreSQL has COPY")
+    return driver
 
 
 def table(model: type[Base]) -> sa.Table:
@@ -194,11 +212,3 @@ def _rows(count: int, columns: Mapping[str, Column]) -> Bytes:
 
 def _big(number: int, width: int) -> Bytes:
     return np.frombuffer(number.to_bytes(width, signed=True), np.uint8)
-
-
-def _driver(session: Session) -> psycopg.Connection[Any]:
-    """The connection of the session's own transaction."""
-    driver = session.connection().connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError("only PostgreSQL has COPY")
-    return driver

@@ -19,7 +19,7 @@ from gateway import logs
 from gateway.migrations import upgrade
 from gateway.runtime import Runtime
 from tests import servers
-from tests.bench import letters, registry, rescore, sends, ussd
+from tests.bench import letters, notices, receipts, registry, rescore, sends, ussd
 from tests.bench.figure import FULL, Figure
 from tests.conftest import SETTINGS, open_house
 
@@ -57,6 +57,8 @@ def figures() -> Iterator[Figure]:
         file = Path(folder) / "extract.jsonl"
         with house() as runtime:
             yield registry.imports(runtime, file)
+        with house() as runtime:
+            yield from notices.notices(runtime)
         yield from registry.scores(file)
         environment = {**SETTINGS, **urls, "DATABASE_URL": database, "REDIS_URL": redis, "VAR_DIR": folder}
         for provider in ("twilio", "africastalking"):

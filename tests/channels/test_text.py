@@ -266,3 +266,18 @@ def test_pages_are_within_budget_and_lose_nothing(body, labels):
     count = len(options)
     assert shown[len(shown) - count:] == options
     assert " ".join(shown[: len(shown) - count]).split() == body.split()
+
+
+@given(st.text(st.characters(exclude_characters="?", exclude_categories=["Cs"])))
+def test_folding_makes_a_question_mark_of_nothing_but_another_question_mark(text):
+    """What says nothing in GSM-7 stays as it is, and the whole text goes at the price of UCS-2."""
+    questions = sum(unicodedata.normalize("NFKD", char).count("?") for char in text)
+    folded = fold(text)
+    assert folded.text.count("?") <= questions
+    assert all("?" not in new or "?" in unicodedata.normalize("NFKD", was) for was, new in folded.replaced)
+
+
+@given(st.text())
+def test_the_parts_of_a_text_are_those_it_is_split_into(text):
+    assert parts(text) == len(split(text))
+    assert parts(text * 20) == len(split(text * 20))

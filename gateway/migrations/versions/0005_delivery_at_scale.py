@@ -17,7 +17,7 @@ down_revision = "0004"
 
 DUE, HELD = sa.text("state = 'created'"), sa.text("state = 'held'")
 OPEN = sa.text("state IN ('sending', 'unknown', 'sent')")
-WAITING = sa.text("look_at IS NOT NULL")
+WAITING, IN_A_RUN = sa.text("look_at IS NOT NULL"), sa.text("run IS NOT NULL")
 OF_OLD = ("message", "attempt", "receipt")
 
 
@@ -98,7 +98,8 @@ def _create() -> None:
                     sqlite_where=DUE)
     op.create_index("ix_message_held", "message", ["campaign_id", "id"], postgresql_where=HELD, sqlite_where=HELD)
     op.create_index("ix_message_open", "message", ["state", "changed_at"], postgresql_where=OPEN, sqlite_where=OPEN)
-    for column in ("household_id", "reference", "run", "to_blind"):
+    op.create_index("ix_message_run", "message", ["run"], postgresql_where=IN_A_RUN, sqlite_where=IN_A_RUN)
+    for column in ("household_id", "reference", "to_blind"):
         op.create_index(op.f(f"ix_message_{column}"), "message", [column])
     op.create_table(
         "attempt",

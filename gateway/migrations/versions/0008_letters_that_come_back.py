@@ -8,7 +8,7 @@ from alembic import op
 from gateway.db import UtcDateTime
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 OPEN = sa.text("ended_at IS NULL")
 
