@@ -66,6 +66,7 @@ def figures() -> Iterator[Figure]:
             with house(**alone) as runtime:
                 yield from sends.sends(runtime, {**environment, **alone}, stub, provider)
         with house() as runtime:
+            yield from receipts.receipts(runtime, environment)
             yield from ussd.turns(runtime, environment)
 
 
