@@ -12,7 +12,8 @@ jobs keep the hours.
       words.py       say(locale, name), hear(locale, name), notice(name, medium, locale); spoken.py what is heard of a
                      text: phrases, digits, dates, numbers
       reasons.py     a line of an explanation, as it is said; whereabouts.py where a household stands, in words
-      outbox.py      messages that must reach a household; TRANSITIONS; post, claim, settle, receive
+      outbox/        messages that must reach a household: the table by which they move, posting, sending, receipts,
+                     letters, what nobody is sure of, and months (the large tables, in parts)
       errands.py     what programmes have households told, once however often they ask
       post.py        on which day a letter is posted, and when it is there
       routes/        by which provider a text goes: choice, weights that move, stops, and the history of both
@@ -31,7 +32,8 @@ jobs keep the hours.
                      for whom it is made so: docs/accessibility.md
       studio.py      all that a call can say, in five slots, as takes for a speaker; recordings.py their files, and
                      what a provider plays of them; audio.py what a file is; synthesizer.py speech to try it out
-      runtime.py     what one process holds; the only opener of connections
+      runtime.py     what one process holds; the only opener of connections; loop.py where texts are in flight;
+                     timekeeper.py the database's time, for all machines
       importing.py   an extract in batches, each stored, scored and told in one transaction; answering.py the same
                      for the answers of partner bodies
       judging.py     every household judged again, when a limit or a condition takes effect
@@ -46,10 +48,12 @@ jobs keep the hours.
                      story.py five households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
-                     parts), sms/, ussd/, voice/, letter/, sandbox/ (a telephone operator in a process)
+                     parts), line (many texts in flight), sms/, ussd/, voice/, letter/, sandbox/ (a telephone
+                     operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
     jobs/            alarm, relay, deliver, receipts, weigh, letters, sweep, tell, deadlines, call_backs,
-                     voice_messages, doubts, campaigns, months; worker and clock are the processes
+                     voice_messages, doubts, campaigns, months; worker (one of them urgent) and clock are the
+                     processes
 
 The rooms of the registry:
 

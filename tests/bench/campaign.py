@@ -186,7 +186,7 @@ def fill(runtime: Runtime, database: str, count: int) -> None:
                                 "", LOCALES[place % 10 == 1], now.date(), now.date(), "{}", "", now.date(), "{}"))
         with cursor.copy("COPY contact (id, household_id, position, msisdn_blind, msisdn_sealed, kind, consent,"
                          " verified_at) FROM STDIN") as rows:
-            for place, (home, msisdn) in enumerate(zip(homes, living, strict=False)):
+            for home, msisdn in zip(homes, living, strict=False):
                 row = new_id()
                 rows.write_row((row, home, 0, vault.blind(msisdn, "contact.msisdn"),
                                 vault.seal(msisdn, "contact.msisdn", row), "mobile", True, now))

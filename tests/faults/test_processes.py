@@ -160,7 +160,7 @@ def test_a_worker_is_killed_in_the_middle_of_its_sends_again_and_again(campaign)
 
 def test_redis_is_emptied_while_providers_stall_and_receipts_come_early_twice_and_in_any_order(campaign):
     campaign.behave(stall_after=0.1, stall_before=0.1, error_after=0.1, error_before=0.1, throttle=0.1, refuse=0.05,
-                    garbage_after=0.05, garbage_before=0.05, reset_after=0.05, reset_before=0.05, temporary=0.05,
+                    garbage_after=0.05, garbage_before=0.05, reset_after=0.05, reset_before=0.05, half_open_after=0.03,
                     duplicate_receipts=0.5, reorder_receipts=0.5, early_receipts=0.5, undelivered=0.1)
     campaign.start_worker()
     campaign.in_the_air(10)
