@@ -169,7 +169,18 @@ def _counted(story: Story, count: int, before: dict[str, Any], seconds: float) -
         "duplicates": after["duplicates"], "requests": after["requests"], "parts": after["parts"],
         "receipts": after["receipts_sent"], "seconds": round(seconds, 1), "restarts": story.house.restarts,
         "replies": len(replies), "slowest_reply_s": round(replies[-1], 2) if replies else None,
-        "states": story.states(), "happened": sorted(story.done)}
+        "states": story.states(), "happened": sorted(story.done), "bytes_a_message": _bytes_a_message(story, count)}
+
+
+def _bytes_a_message(story: Story, count: int) -> dict[str, int]:
+    """What a message takes of the database, with its indexes, by table."""
+    with story.runtime.database.read() as session:
+        sizes = session.execute(sa.text(
+            "SELECT coalesce(parent.relname, own.relname), sum(pg_total_relation_size(own.oid)) FROM pg_class own "
+            "LEFT JOIN pg_inherits ON inhrelid = own.oid LEFT JOIN pg_class parent ON parent.oid = inhparent "
+            "WHERE own.relkind = 'r' AND coalesce(parent.relname, own.relname) IN "
+            "('message', 'attempt', 'receipt', 'promise') GROUP BY 1")).all()
+    return {name: round(size / count) for name, size in sizes}
 
 
 def fill(runtime: Runtime, database: str, count: int) -> None:
