@@ -561,11 +561,11 @@ def test_what_is_sent_beside_campaigns_is_counted_and_never_refused(runtime, thr
         with runtime.database.write() as session:
             cost.count_sent(session, runtime.pacer.prices, clock())
     (spent,) = rows(runtime, Spending)
-    assert (spent.parts, spent.price) == (6, 6 * 6900)
+    assert (spent.parts, spent.price) == (6, 6 * 6400)
     with runtime.database.read() as session:
         assert cost.left(session, day_of(clock()), house.pacer.budget).parts == -4
         (line,) = cost.spent(session, day_of(clock()), day_of(clock()), runtime.pacer.prices)
-    assert (line.provider, line.texts, line.parts, line.reckoned) == ("twilio", 3, 6, Decimal("4.14"))
+    assert (line.provider, line.texts, line.parts, line.reckoned) == ("twilio", 3, 6, Decimal("3.84"))
 
 
 def test_a_day_takes_all_or_nothing_and_never_more_than_its_budget(runtime):

@@ -153,8 +153,8 @@ class Sends:
     @staticmethod
     def _receipt(provider, provider_id, outcome, started, after_s, error=None, permanent=False):
         return ReceiptRecord(provider=provider, provider_id=provider_id, names=None, status=outcome, outcome=outcome,
-                             error=error, permanent=permanent, to_blinds=b"", message_id=None,
-                             received_at=started + timedelta(seconds=after_s), look_at=None)
+                             error=error, permanent=permanent, temporary=False, opted_out=False, to_blinds=b"",
+                             message_id=None, received_at=started + timedelta(seconds=after_s), look_at=None)
 
 
 @pytest.fixture

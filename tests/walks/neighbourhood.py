@@ -12,6 +12,7 @@ from channels.sandbox.config import AfricasTalkingLine
 from gateway.app import create_app
 from gateway.runtime import Runtime
 from jobs.queues import worker
+from jobs.receipts import settle_receipts
 from jobs.relay import relay
 from jobs.sweep import sweep
 from tests.channels.test_sandbox import a_config, serving
@@ -31,6 +32,7 @@ class Neighbourhood:
         """One ring of the clock, and all the work that it gives."""
         relay(self.runtime)
         worker(self.runtime).work(burst=True, logging_level="ERROR")
+        settle_receipts(self.runtime)
         sweep(self.runtime)
 
 

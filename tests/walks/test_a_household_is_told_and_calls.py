@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from gateway import paper
 from gateway.sheets import pin_on_sheet
+from jobs.receipts import settle_receipts
 from tests.channels.test_sandbox import until
 from tests.conftest import a_row, register
 from tests.walks.neighbourhood import a_neighbourhood
@@ -76,7 +77,9 @@ def test_a_household_is_told_by_text_learns_its_index_and_asks_for_a_review(brow
 
 
 def _told(runtime):
+    """Whether the receipt has come and is settled, as the clock would have it done."""
     from gateway.registry.score import Notification
 
+    settle_receipts(runtime)
     with runtime.database.read() as session:
         return session.query(Notification).count() == 1
