@@ -73,7 +73,10 @@ class Campaign:
 
     def settled(self) -> None:
         """Until each text has come to its end."""
-        until(lambda: self.states().total() == sum(self.states()[state] for state in FINAL), SETTLED_WITHIN_S)
+        try:
+            until(lambda: self.states().total() == sum(self.states()[state] for state in FINAL), SETTLED_WITHIN_S)
+        except AssertionError:
+            raise AssertionError(f"not settled: {dict(self.states())}") from None
 
     def told(self) -> Counter[str]:
         """How often each household was told: texts in the operator's inboxes, and letters that will be printed."""
