@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import event
@@ -23,6 +24,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# A host that does not answer is not waited for longer.
+CONNECT_S = 5
 
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
@@ -102,6 +106,17 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
+
+
+def away(error: Exception) -> bool:
+    """Whether the database cannot be reached, is coming or going, or had two who waited for each other: try again.
+
+    The classes of PostgreSQL's appendix A (error codes): 08, 40 and 57P.
+    """
+    if not isinstance(error, sa.exc.OperationalError) or not isinstance(error.orig, psycopg.Error):
+        return False
+    state = error.orig.sqlstate or ""
+    return error.connection_invalidated or not state or state.startswith(("08", "40", "57P"))
 
 
 def new_id() -> UUID:
@@ -205,7 +220,8 @@ def _open(url: str) -> sa.Engine:
     address = sa.make_url(url)
     if address.get_backend_name() == "postgresql":
         engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=20,
-                                  pool_pre_ping=True, hide_parameters=True)
+                                  pool_pre_ping=True, hide_parameters=True,
+                                  connect_args={"connect_timeout": CONNECT_S})
         event.listen(engine, "connect", _prepare_postgresql)
         return engine
     engine = sa.create_engine(address, connect_args={"timeout": 30}, pool_size=20, max_overflow=20,

@@ -8,8 +8,9 @@ afterwards, rising again within a minute. Without Redis each process keeps a slo
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -89,6 +90,20 @@ class Pace:
         except RedisError:
             return Granted(parts, 0.0) if lane == REPLY else self._take_alone(provider, rate, parts)
         return Granted(int(granted), min(max(float(again), 0.0), 60.0))
+
+    def held(self, provider: str) -> bool:
+        """Whether it has asked for patience, and that time is not over."""
+        try:
+            until = self.redis.hget(self._key(provider), "hold")
+            return until is not None and float(until) > self.redis.time()[0]
+        except RedisError:
+            return False
+
+    def most(self, providers: Collection[str], seconds: float, most: int) -> int:
+        """How many texts they may be handed in so many seconds, and at most `most`."""
+        if not all(name in self.rates for name in providers):
+            return most
+        return min(most, math.ceil(seconds * sum(self.rates[name] for name in providers)))
 
     def charge(self, provider: str, parts: int) -> None:
         """What went was longer than what was taken for it: the next ones wait for it."""

@@ -24,39 +24,52 @@ ODD = timedelta(seconds=5)
 
 
 class Timekeeper:
-    """Callable as a clock. Without a database that tells time, and until it answers, the time is this machine's."""
+    """Callable as a clock. Without a database that tells time, and until it answers, the time is this machine's.
+
+    Only the first call waits for the database; later looks are a thread's, for whoever asks the time may be what all
+    sends in flight wait for.
+    """
 
     def __init__(self, engine: sa.Engine, wall: Callable[[], datetime] = lambda: datetime.now(UTC),
                  steady: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._wall, self._steady = engine, wall, steady
         self._tells = engine.dialect.name == "postgresql"
-        self._lock = threading.Lock()
-        self._base = wall()
-        self._since = steady()
-        self._look_at = self._since
+        self._looking = threading.Lock()
+        # A moment and the steady clock then: one value, so that nobody reads the half of it.
+        self._known: tuple[datetime, float] | None = None
+        self._look_at = 0.0
 
     def __call__(self) -> datetime:
         if not self._tells:
             return self._wall()
-        if self._steady() >= self._look_at and self._lock.acquire(blocking=False):
-            try:
-                self._look()
-            finally:
-                self._lock.release()
-        return self._base + timedelta(seconds=self._steady() - self._since)
+        if self._known is None:
+            with self._looking:
+                self._known = self._known or self._look() or (self._wall(), self._steady())
+        elif self._steady() >= self._look_at and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look_again, name="timekeeper", daemon=True).start()
+        moment, since = self._known
+        return moment + timedelta(seconds=self._steady() - since)
 
-    def _look(self) -> None:
-        self._look_at = self._steady() + LOOK_EVERY_S
+    def _look_again(self) -> None:
+        try:
+            self._known = self._look() or self._known
+        finally:
+            self._looking.release()
+
+    def _look(self) -> tuple[datetime, float] | None:
+        """The database's time; None where it does not tell."""
         asked = self._steady()
+        self._look_at = asked + LOOK_EVERY_S
         try:
             with self._engine.connect() as connection:
                 told: datetime = connection.scalar(sa.text("SELECT clock_timestamp()"))
         except sa.exc.SQLAlchemyError as error:
             log.warning("the database does not tell the time (%s): it goes on by this machine's", type(error).__name__)
-            return
+            return None
         answered = self._steady()
-        self._base, self._since = told.astimezone(UTC) + timedelta(seconds=(answered - asked) / 2), answered
-        odd = self._wall() - self._base
+        moment = told.astimezone(UTC) + timedelta(seconds=(answered - asked) / 2)
+        odd = self._wall() - moment
         if abs(odd) > ODD:
             log.error("this machine's clock is %d s off the database's, which counts; set it right",
                       odd.total_seconds())
+        return moment, answered

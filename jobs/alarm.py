@@ -9,13 +9,13 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 # In the order of service: what wakes others first, then texts by lane, then paper and what there may be millions of.
-QUEUES = ("clock", "replies", "receipts", "decisions", "notices", "announcements", "paper")
+QUEUES = ("clock", "replies", "calls", "receipts", "decisions", "notices", "announcements", "paper")
 # A text's queue is that of its lane.
 LANE_QUEUES = ("replies", "decisions", "notices", "announcements")
 # A worker that does nothing else keeps somebody who waits from waiting for a campaign.
 URGENT = ("clock", "replies")
 QUEUE_OF = {"relay": "clock", "sweep": "receipts", "deliver": "notices", "settle_receipts": "receipts",
-            "print_letters": "paper", "tell": "paper", "watch_deadlines": "paper", "call_back": "replies",
+            "print_letters": "paper", "tell": "paper", "watch_deadlines": "paper", "call_back": "calls",
             "fetch_voice_messages": "paper", "doubt_numbers": "paper", "prepare_months": "paper",
             "weigh": "receipts", "pace_campaigns": "receipts"}
 TIMEOUT_S = 300

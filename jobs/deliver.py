@@ -16,6 +16,7 @@ from uuid import UUID
 from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
 from channels.line import WINDOW
 from gateway import outbox, routes
+from gateway.db import away
 from gateway.hours import lanes_awake
 from gateway.outbox import Claim
 from gateway.runtime import Runtime
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 AT_ONCE = 128
 # A job takes nothing new in hand after so long, so that no other waits for it: the relay wakes what is left.
 SLICE_S = 20.0
+# What providers have answered is kept so long while the database is away, and written down as soon as it is back.
+KEPT_S = 60.0
+TRIED_AGAIN_AFTER_S = 0.5
 # What ends within this time is settled together: a statement for each few would cost more than the sends.
 GATHERED_S = 0.03
 
@@ -33,7 +37,12 @@ Result = Accepted | SendError
 
 
 def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> int:
-    """Send those of these messages that are still due by this provider. Returns how many were claimed."""
+    """Send those of these messages that are still due by this provider. Returns how many were claimed.
+
+    Where this house has no such provider any more, the relay draws another once their alarm is over.
+    """
+    if provider not in runtime.channels:
+        return 0
     return runtime.loop.run(_Flight(runtime, provider, lane).fly([UUID(written) for written in ids]))
 
 
@@ -47,6 +56,7 @@ class _Flight:
         self._settling: asyncio.Task[None] | None = None
         self._landed = asyncio.Event()
         self._in_air = 0
+        self._again_s = 0.0
 
     async def fly(self, ids: Sequence[UUID]) -> int:
         """Whatever happens to the claims, what is in the air is settled."""
@@ -85,9 +95,10 @@ class _Flight:
         runtime, provider = self._runtime, self._provider
         with runtime.database.read() as session:
             stopped = provider in routes.stops(session)
-        granted = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane).parts
-        if not stopped or not granted:
-            return granted
+        taken = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane)
+        self._again_s = taken.again_s
+        if not stopped or not taken.parts:
+            return taken.parts
         with runtime.database.write() as session:
             return int(routes.may_try(session, provider, runtime.clock()))
 
@@ -117,9 +128,11 @@ class _Flight:
             log.exception("texts to suppressed numbers could not be ended, and will be woken again")
 
     def _leave(self, ids: Sequence[UUID]) -> None:
+        """They are woken again once it makes sense to ask for a place."""
+        until = self._runtime.clock() + timedelta(seconds=self._again_s) if self._again_s else None
         try:
             with self._runtime.database.write() as session:
-                outbox.rest(session, ids)
+                outbox.rest(session, ids, until)
         except Exception:
             log.exception("%d texts wait for their alarm", len(ids))
 
@@ -157,23 +170,33 @@ class _Flight:
         while self._ended:
             await asyncio.sleep(GATHERED_S)
             ended, self._ended = self._ended, []
-            await asyncio.to_thread(settle, self._runtime, ended)
+            await self._written(ended)
             self._in_air -= len(ended)
             self._landed.set()
         self._settling = None
 
 
-def settle(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
-    """Write down how these sends ended, and do what the errors ask for."""
+    async def _written(self, ended: Sequence[tuple[Claim, Result]]) -> None:
+        """Nobody else knows what a provider has answered: it is not forgotten because the database is away."""
+        await asyncio.to_thread(heed, self._runtime, ended)
+        ends = time.monotonic() + KEPT_S
+        while ended := await asyncio.to_thread(settle, self._runtime, ended):
+            if time.monotonic() > ends:
+                log.error("%d sends were never written down: the database was away for too long", len(ended))
+                return
+            await asyncio.sleep(TRIED_AGAIN_AFTER_S)
+
+
+def heed(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
+    """Do what the errors of these sends ask for."""
     for held, result in results:
         if isinstance(result, SendError):
             runtime.count("send_errors", provider=held.provider, kind=type(result).__name__, code=result.code[:40])
-            if result.code.isdigit():
+            if outbox.THEIRS.fullmatch(result.code):
                 runtime.heed(held.provider, result.code)
         if isinstance(result, Throttled):
             runtime.pace.hold(held.provider, result.retry_after_s)
     _stop(runtime, {held.provider: result.code for held, result in results if isinstance(result, Misconfigured)})
-    _write(runtime, results)
 
 
 def _stop(runtime: Runtime, refused: Mapping[str, str]) -> None:
@@ -186,8 +209,11 @@ def _stop(runtime: Runtime, refused: Mapping[str, str]) -> None:
             log.exception("%s refuses us (%s), and could not be stopped", provider, code)
 
 
-def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
-    """Together, for speed; each alone when they cannot be, for one that fails must not leave the others unsure."""
+def settle(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> Sequence[tuple[Claim, Result]]:
+    """Write down how these sends ended. Returns those that were not, since the database is away for the moment.
+
+    Together, for speed; each alone when they cannot be, for one that fails must not leave the others unsure.
+    """
     now = runtime.clock()
     try:
         with runtime.database.write() as session:
@@ -199,10 +225,12 @@ def _write(runtime: Runtime, results: Sequence[tuple[Claim, Result]]) -> None:
                      for held, result in results if isinstance(result, Accepted)}
             for provider, at in began.items():
                 routes.lift(session, provider, at, now)
-    except Exception:
+    except Exception as error:
+        if away(error):
+            return results
         log.exception("%d sends could not be settled", len(results))
-        for one in results if len(results) > 1 else ():
-            _write(runtime, [one])
+        return [left for one in results for left in settle(runtime, [one])] if len(results) > 1 else []
+    return []
 
 
 def _groups(claims: Sequence[Claim], together: int) -> Iterator[list[Claim]]:

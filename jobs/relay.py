@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gateway import outbox
 from gateway.hours import lanes_awake
+from gateway.outbox import REPLY
 from gateway.routes import Routes
 from gateway.runtime import Runtime
 from jobs.alarm import backlog, enqueue, lane_queue
@@ -16,21 +17,27 @@ BATCH = 2000
 BATCHES_A_ROUND = 4
 # Jobs of a lane that may wait. What waits longer than its alarm is rung for again, to no use.
 BACKLOG = 8
+# Of providers that take so many a second, no more are woken than go in this time.
+AHEAD_S = 10.0
 
 
 def relay(runtime: Runtime) -> int:
     """Wake the texts that are due. Returns how many. A lane that sleeps is not looked at before its morning.
 
     While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer. So are they
-    while every provider is stopped; a text that no provider can carry now is looked at again when its alarm is over.
+    while every provider is stopped or has asked for patience; a text that no provider can carry now is looked at again
+    when its alarm is over.
     """
     now = runtime.clock()
+    carrying = [name for name, weight in runtime.settings.sms_providers if weight]
+    patient = all(runtime.pace.held(name) for name in carrying)
+    most = runtime.pace.most(carrying, AHEAD_S, BATCH * BATCHES_A_ROUND)
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
-             if backlog(runtime.redis, lane_queue(lane)) < BACKLOG]
+             if backlog(runtime.redis, lane_queue(lane)) < BACKLOG and (lane == REPLY or not patient)]
     routed: dict[tuple[int, str], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
         routes = Routes.read(session, runtime.settings, now)
-        for one in outbox.due(session, now, routes.takes(BATCH * BATCHES_A_ROUND), lanes):
+        for one in outbox.due(session, now, routes.takes(most), lanes):
             if route := routes.choose(one):
                 routed[one.lane, route].append(one.id)
     for (lane, route), ids in routed.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 # All are asked at once, so that a provider that does not answer costs a round one time limit and no more.
 QUESTIONS = 32
+# A minute in which a provider stalls leaves some thousand sends behind.
+ASKING_S = 10.0
 
 
 def sweep(runtime: Runtime) -> None:
@@ -33,12 +36,18 @@ def sweep(runtime: Runtime) -> None:
 
 
 def _ask(runtime: Runtime) -> None:
-    """Ask the providers that can be asked what became of sends that nobody is sure of."""
+    """Ask the providers that can be asked what became of sends that nobody is sure of, as long as there is time."""
+    ends = time.monotonic() + ASKING_S
+    while time.monotonic() < ends and _ask_some(runtime):
+        pass
+
+
+def _ask_some(runtime: Runtime) -> int:
     wait = timedelta(seconds=runtime.settings.reconcile_after_s)
     with runtime.database.write() as session:
         unsure = outbox.unknowns(session, runtime.vault, runtime.clock(), wait, QUESTIONS)
     if not unsure:
-        return
+        return 0
     with ThreadPoolExecutor(len(unsure)) as pool:
         answers = list(pool.map(lambda send: _found(runtime, *send), unsure))
     for (held, _), found in zip(unsure, answers, strict=True):
@@ -46,6 +55,7 @@ def _ask(runtime: Runtime) -> None:
             now = runtime.clock()
             with runtime.database.write() as session:
                 runtime.teller.heard(session, outbox.resolve(session, held, found, now), now)
+    return len(unsure)
 
 
 def _found(runtime: Runtime, held: Claim, started_at: datetime) -> Accepted | Unknown | None:

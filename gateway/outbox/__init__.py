@@ -66,6 +66,7 @@ from gateway.outbox.sending import (
     ALARM,
     SENDS_AT_MOST,
     SILENT_AFTER,
+    THEIRS,
     Claim,
     Due,
     claim,
@@ -80,8 +81,8 @@ from gateway.outbox.unsure import give_up, resolve, unknowns
 
 __all__ = [
     "ACTS", "ALARM", "ANNOUNCEMENT", "DECISION", "FINAL", "LANES", "LATEST_RECEIPT", "NOTICE", "POST", "REPLY",
-    "RETURNED_FOR", "SENDS_AT_MOST", "SILENT_AFTER", "TELEPHONES", "TRANSITIONS", "Attempt", "CannotBe", "Claim",
-    "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
+    "RETURNED_FOR", "SENDS_AT_MOST", "SILENT_AFTER", "TELEPHONES", "THEIRS", "TRANSITIONS", "Attempt", "CannotBe",
+    "Claim", "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
     "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
     "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "post", "post_all", "posted",
     "printed", "put_off", "receipts_due", "receive", "report", "resolve", "rest", "run_state", "settle",

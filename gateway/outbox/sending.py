@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ Jitter = Callable[[], float]
 SILENT_AFTER = timedelta(hours=72)
 # A due row whose alarm was lost with Redis is put back in the queue after this time.
 ALARM = timedelta(seconds=30)
+# A provider's code is a number, SMPP's in hexadecimal.
+THEIRS = re.compile(r"[0-9]+|0x[0-9a-fA-F]+")
 EVERY_LANE = tuple(range(len(LANES)))
 
 Result = Accepted | SendError
@@ -92,12 +95,12 @@ def due(session: Session, now: datetime, limit: int, lanes: Collection[int] = EV
     return found
 
 
-def rest(session: Session, ids: Sequence[UUID]) -> None:
-    """Nobody took these after all: they may be woken again at once."""
+def rest(session: Session, ids: Sequence[UUID], until: datetime | None = None) -> None:
+    """Nobody took these after all: they may be woken again, at once or from `until` on."""
     if not ids:
         return
     session.execute(sa.update(Message).where(among(session, Message.id, ids), Message.state == "created").values(
-        alarm_until=None).execution_options(synchronize_session=False))
+        alarm_until=until).execution_options(synchronize_session=False))
 
 
 def claim(session: Session, vault: Vault, ids: Sequence[UUID], provider: str, now: datetime, lease: timedelta,
@@ -144,6 +147,8 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
     """
     accepted: list[tuple[Claim, Accepted]] = []
     settlements = []
+    results = list(results)
+    _lock(session, [held.id for held, _ in results])
     for held, result in results:
         if isinstance(result, Accepted):
             accepted.append((held, result))
@@ -220,7 +225,7 @@ def _reading(error: SendError) -> tuple[str, str]:
             return "misconfigured", "created"
         case _:
             # A provider's own code is a refusal; a word of ours, that nobody was reached.
-            return "refused" if error.code.isdigit() else "unavailable", "created"
+            return "refused" if THEIRS.fullmatch(error.code) else "unavailable", "created"
 
 
 def _wait(outcome: str, tries: int, error: SendError, jitter: Jitter) -> timedelta:
@@ -235,6 +240,11 @@ def _wait(outcome: str, tries: int, error: SendError, jitter: Jitter) -> timedel
 def _may_be_texted() -> sa.ColumnElement[bool]:
     """Whoever writes to us is answered, whatever was said of texts before."""
     return sa.or_(Message.lane == REPLY, ~is_suppressed(Message.to_blind))
+
+
+def _lock(session: Session, ids: Sequence[UUID]) -> None:
+    """Messages first and by their names, as receipts are settled: two who lock them otherwise wait for each other."""
+    session.execute(sa.select(Message.id).where(among(session, Message.id, ids)).order_by(Message.id).with_for_update())
 
 
 def _update(session: Session, ids: Sequence[UUID], **values: object) -> None:
