@@ -68,7 +68,7 @@ class Story:
         return json.loads(fetch(self.house.operator_url + path, 60, asked=told))
 
     def happens(self, share: float) -> None:
-        """What befalls the house once so much of it is done."""
+        """What befalls the house once so much of it is sent."""
         for least, name, act in (
                 (0.2, "a worker is killed", lambda: self.house.kill("worker1")),
                 (0.4, "Redis is emptied", self._empty_redis),
@@ -153,7 +153,7 @@ def _until_over(story: Story, count: int) -> None:
     while time.monotonic() < deadline:
         states = story.states()
         ended = sum(states.get(state, 0) for state in FINAL)
-        story.happens(ended / count)
+        story.happens(1 - (states.get("held", count) + states.get("created", 0)) / count)
         _say(f"{ended:>8} of {count}  {states}")
         if sum(states.values()) == ended >= count:
             return
