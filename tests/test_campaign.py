@@ -11,6 +11,7 @@ from itertools import product
 import pytest
 import sqlalchemy as sa
 
+from channels.base import Receipt
 from channels.text import parts
 from gateway import campaign, cost, outbox
 from gateway.campaign import Asked, Audience, BadAudience, Campaign
@@ -411,6 +412,28 @@ def test_what_is_called_off_is_taken_back_unless_it_was_sent(runtime, clock):
         session.execute(sa.update(Message).where(Message.state == "sending").values(state="created"))
     pace_campaigns(runtime)
     assert states(runtime) == {"cancelled": 22}
+    assert the(runtime).cleared_at == clock()
+
+
+def test_what_a_provider_took_before_a_campaign_was_called_off_is_not_sent_again(runtime, clock):
+    households(runtime, 2)
+    started(runtime, ends_at=NINE + timedelta(days=6))
+    clock.now = NINE
+    let_go = rows(runtime, Message)[0].id
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == let_go).values(state="created", not_before=NINE))
+        (held,) = outbox.claim(session, runtime.vault, [let_go], "twilio", clock(), timedelta(minutes=1))
+        outbox.settle(session, [(held, outbox.sending.Accepted("SM1"))], clock())
+    act(runtime, "cancel")
+    pace_campaigns(runtime)
+    assert (states(runtime), the(runtime).cleared_at) == ({"sent": 1, "cancelled": 1}, None)
+    with runtime.database.write() as session:
+        outbox.receive(session, runtime.vault, Receipt("twilio", "SM1", "failed", "failed", held.msisdn, held.token,
+                                                       temporary=True), clock())
+        outbox.settle_receipts(session, clock())
+    assert states(runtime) == {"created": 1, "cancelled": 1}
+    pace_campaigns(runtime)
+    assert states(runtime) == {"cancelled": 2}
     assert the(runtime).cleared_at == clock()
 
 

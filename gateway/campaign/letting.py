@@ -27,8 +27,9 @@ from gateway.settings import AsleepHours
 # Let go, or taken back, in one transaction.
 LOT = 10_000
 MINUTE = timedelta(minutes=1)
-# What a message of a campaign that was called off may still be in: at rest, or in a worker's hands and to come back.
-RESTING, IN_HAND = ("held", "created"), ("sending", "unknown")
+# What a message of a campaign that was called off may still be in: at rest, or elsewhere and to come back, from a
+# worker's hands or from a provider to whom it did not arrive for now.
+RESTING, IN_HAND = ("held", "created"), ("sending", "unknown", "sent")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def take_back(session: Session, row: Campaign, now: datetime, lot: int = LOT) ->
     if ids:
         session.execute(sa.update(Message).where(among(session, Message.id, ids), Message.state.in_(RESTING)).values(
             state="cancelled", changed_at=now).execution_options(synchronize_session=False))
-    elif not any(session.scalar(_of(row, state).limit(1)) for state in (*RESTING, *IN_HAND)):
+    # In one statement: between two of them one might come back, and be seen by neither.
+    elif not session.scalar(sa.select(sa.or_(*(_of(row, state).exists() for state in (*RESTING, *IN_HAND))))):
         row.cleared_at = now
     return len(ids)
 
