@@ -155,6 +155,22 @@ def test_whoever_has_left_the_register_is_in_no_audience(runtime):
     assert reached(runtime) == set()
 
 
+def test_a_contact_that_no_key_opens_is_counted_and_stops_nobody_else_s_text(runtime, caplog):
+    households(runtime, 3)
+    spoilt = rows(runtime, Contact)[0]
+    with runtime.database.write() as session:
+        session.execute(sa.update(Contact).where(Contact.id == spoilt.id).values(msisdn_sealed=b"of another key"))
+    row = ask(runtime)
+    with runtime.database.read() as session:
+        plan = runtime.campaigns.plan(session, row, runtime.clock())
+    assert (plan.recipients, plan.unreadable, plan.as_json()["contacts_unreadable"]) == (2, 1, 1)
+    assert f"contact {spoilt.id} cannot be opened" in caplog.text
+    assert "+212" not in caplog.text
+    act(runtime, "approve")
+    runtime.campaigns.start(runtime.database, row.name, by="starter", clock=runtime.clock)
+    assert states(runtime) == {"held": 2}
+
+
 @pytest.mark.parametrize("wrong", [
     {"regions": [13]}, {"area": "sea"}, {"communes": ["00.000.00.00."]}, {"languages": ["en"]}, {"age": 3},
     {"programme": "none", "eligible": True}, {"eligible": True}, {"programme": "asd"}])
