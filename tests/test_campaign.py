@@ -347,6 +347,20 @@ def test_they_are_let_go_evenly_over_the_waking_time_of_the_window(runtime, cloc
 
 
 @one_kind
+@pytest.mark.parametrize("number", [2, 5])
+def test_few_over_many_days_are_let_go_as_evenly_as_many(runtime, clock, number):
+    """The nights between two of them are no time that was missed."""
+    households(runtime, number)
+    days = timedelta(days=20)
+    started(runtime, ends_at=NINE + days)
+    clock.now = NINE
+    moments = [moment for moment, let_go in spread(runtime, clock, NINE + days, every=1800) for _ in range(let_go)]
+    assert len(moments) == number
+    for place, moment in enumerate(moments, 1):
+        assert abs(moment - (NINE + days * place / number)) <= timedelta(days=1)
+
+
+@one_kind
 def test_no_minute_bears_more_than_the_call_centre_can(runtime, clock):
     households(runtime, 200)
     started(runtime, per_minute=20, ends_at=NINE + timedelta(minutes=12))

@@ -112,14 +112,16 @@ def due(row: Campaign, now: datetime, asleep: AsleepHours) -> tuple[int, datetim
     remaining = row.total - row.let_go
     left = hours.waking(now, row.ends_at - MINUTE, asleep, ANNOUNCEMENT)
     behind = max(MINUTE, 2 * left / remaining) if remaining > 0 else MINUTE
-    since = max(row.paced_at or row.starts_at, row.starts_at, now - behind)
-    passed = hours.waking(since, now, asleep, ANNOUNCEMENT)
+    since = max(row.paced_at or row.starts_at, row.starts_at)
+    waited = hours.waking(since, now, asleep, ANNOUNCEMENT)
+    passed = min(waited, behind)
     share = remaining * (passed / (passed + left)) if left else float(remaining)
     if share < 1:
         return 0, since
     number = int(share)
     in_minute = row.in_minute if row.minute == _minute(now) else 0
-    return max(min(number, row.per_minute - in_minute, LOT), 0), now - (now - since) * ((share - number) / share)
+    seen_to = waited - passed * ((share - number) / share)
+    return max(min(number, row.per_minute - in_minute, LOT), 0), hours.after(since, seen_to, asleep, ANNOUNCEMENT)
 
 
 def take_back(session: Session, row: Campaign, now: datetime, lot: int = LOT) -> int:
