@@ -425,6 +425,21 @@ def test_nothing_is_let_go_of_a_campaign_that_is_paused_and_the_rest_is_spread_a
     assert states(runtime) == {"created": 110}
 
 
+@one_kind
+@pytest.mark.parametrize("late", [timedelta(), timedelta(hours=2), timedelta(days=1)])
+def test_a_campaign_is_not_resumed_once_nothing_is_left_of_its_window(runtime, clock, late):
+    """All that is left of it would go at its full pace. One that ends in the night is over in the evening."""
+    households(runtime, 6)
+    started(runtime, ends_at=EVENING + timedelta(hours=1))
+    clock.now = NINE
+    act(runtime, "pause")
+    clock.now = EVENING + late
+    with pytest.raises(NotAllowed, match="cancel it, and ask for a new one"):
+        act(runtime, "resume")
+    assert the(runtime).state == "paused"
+    act(runtime, "cancel")
+
+
 def test_what_is_called_off_is_taken_back_unless_it_was_sent(runtime, clock):
     households(runtime, 22)
     started(runtime)

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import cost, outbox
+from gateway import cost, hours, outbox
 from gateway.campaign import making
 from gateway.campaign.audience import Audience
 from gateway.campaign.plan import Burden, Plan, Planner
@@ -110,10 +110,13 @@ class Desk:
         return self._step(session, name, "paused", by, now)
 
     def resume(self, session: Session, name: str, *, by: str, now: datetime) -> Campaign:
-        """What is left is spread over what is left of the window. Raises `NotAllowed`."""
+        """What is left is spread over what is left of the window. Raises `NotAllowed`, where that is nothing too."""
         row = find(session, name)
         if row.state != "paused":
             raise NotAllowed(refusal("campaign", row.state, "running", TRANSITIONS))
+        if not hours.waking(now, row.ends_at, self.planner.asleep, ANNOUNCEMENT):
+            raise NotAllowed("Nothing is left of this campaign's window, and what is left of the campaign would go all "
+                             "at once: cancel it, and ask for a new one for those who have not been told.")
         return self._step(session, name, "running", by, now, act="resumed", paced_at=now)
 
     def cancel(self, session: Session, name: str, *, by: str, now: datetime) -> Campaign:
