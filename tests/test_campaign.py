@@ -239,8 +239,15 @@ def test_nothing_is_sent_that_nobody_has_approved(runtime):
 @one_kind
 def test_a_window_too_short_for_the_pace_is_refused_with_both_figures(runtime):
     households(runtime, 12)
-    with pytest.raises(NotAllowed, match=r"take 0.2 hours .* has 0.1 hours"):
+    with pytest.raises(NotAllowed, match=r"take 12 minutes .* has 6 minutes"):
         approved(runtime, per_minute=1, ends_at=NINE + timedelta(minutes=6))
+
+
+@one_kind
+def test_the_shortest_window_is_told_in_figures_that_differ(runtime):
+    households(runtime, 1)
+    with pytest.raises(NotAllowed, match=r"take 0.1 minutes .* has 0.05 minutes"):
+        approved(runtime, per_minute=10, ends_at=NINE + timedelta(seconds=3))
 
 
 @one_kind
