@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -641,6 +642,22 @@ def test_what_is_sent_beside_campaigns_is_counted_and_never_refused(runtime, thr
         assert cost.left(session, day_of(clock()), house.pacer.budget).parts == -4
         (line,) = cost.spent(session, day_of(clock()), day_of(clock()), runtime.pacer.prices)
     assert (line.provider, line.texts, line.parts, line.reckoned) == ("twilio", 3, 6, Decimal("3.84"))
+
+
+def test_what_was_sent_is_found_by_its_provider_and_time(runtime, clock):
+    """Not by going through every send there ever was: this is asked every few seconds."""
+    asked = []
+    engine = runtime.database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+    with runtime.database.write() as session:
+        cost.count_sent(session, runtime.pacer.prices, clock())
+        (statement, values) = next(one for one in asked if "FROM attempt" in one[0])
+        if engine.dialect.name == "postgresql":
+            session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        how = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = str(session.connection().exec_driver_sql(f"{how} {statement}", values).all())
+    assert re.search(r"Index Cond: \(.*provider.* AND .*started_at"
+                     r"|ix_attempt_started \(provider=\? AND started_at>\? AND started_at<\?\)", plan), plan
 
 
 def test_a_day_takes_all_or_nothing_and_never_more_than_its_budget(runtime):
