@@ -147,16 +147,19 @@ def take(session: Session, day: date, parts: int, mad: Decimal, budget: Budget) 
 
 
 def count_sent(session: Session, prices: Prices, now: datetime) -> None:
-    """Count what was sent today beside campaigns, up to the sends that may be under way."""
+    """Count what was sent today beside campaigns, up to the sends that may be under way.
+
+    The index of sends by time begins with the provider: they are asked for by name, all that have a price.
+    """
     day, until = day_of(now), now - ENDED_WITHIN
     _open(session, day)
     row = session.scalars(sa.select(Spending).where(Spending.id == day).with_for_update(skip_locked=True)).first()
     if row is None or until <= row.counted_until:
         return
     for provider, network, _, parts in session.execute(_sent(row.counted_until, until, Message.network).where(
-            Message.lane != ANNOUNCEMENT)):
+            Attempt.provider.in_(prices.mad), Message.lane != ANNOUNCEMENT)):
         row.parts += parts
-        row.price += tenths(prices.of(provider, network, parts)) if provider in prices.mad else 0
+        row.price += tenths(prices.of(provider, network, parts))
     row.counted_until = until
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from itertools import product
 import pytest
 import sqlalchemy as sa
 
+from channels.base import Receipt
 from channels.text import parts
 from gateway import campaign, cost, outbox
 from gateway.campaign import Asked, Audience, BadAudience, Campaign
@@ -154,6 +156,22 @@ def test_whoever_has_left_the_register_is_in_no_audience(runtime):
     assert reached(runtime) == set()
 
 
+def test_a_contact_that_no_key_opens_is_counted_and_stops_nobody_else_s_text(runtime, caplog):
+    households(runtime, 3)
+    spoilt = rows(runtime, Contact)[0]
+    with runtime.database.write() as session:
+        session.execute(sa.update(Contact).where(Contact.id == spoilt.id).values(msisdn_sealed=b"of another key"))
+    row = ask(runtime)
+    with runtime.database.read() as session:
+        plan = runtime.campaigns.plan(session, row, runtime.clock())
+    assert (plan.recipients, plan.unreadable, plan.as_json()["contacts_unreadable"]) == (2, 1, 1)
+    assert f"contact {spoilt.id} cannot be opened" in caplog.text
+    assert "+212" not in caplog.text
+    act(runtime, "approve")
+    runtime.campaigns.start(runtime.database, row.name, by="starter", clock=runtime.clock)
+    assert states(runtime) == {"held": 2}
+
+
 @pytest.mark.parametrize("wrong", [
     {"regions": [13]}, {"area": "sea"}, {"communes": ["00.000.00.00."]}, {"languages": ["en"]}, {"age": 3},
     {"programme": "none", "eligible": True}, {"eligible": True}, {"programme": "asd"}])
@@ -222,8 +240,15 @@ def test_nothing_is_sent_that_nobody_has_approved(runtime):
 @one_kind
 def test_a_window_too_short_for_the_pace_is_refused_with_both_figures(runtime):
     households(runtime, 12)
-    with pytest.raises(NotAllowed, match=r"take 0.2 hours .* has 0.1 hours"):
+    with pytest.raises(NotAllowed, match=r"take 12 minutes .* has 6 minutes"):
         approved(runtime, per_minute=1, ends_at=NINE + timedelta(minutes=6))
+
+
+@one_kind
+def test_the_shortest_window_is_told_in_figures_that_differ(runtime):
+    households(runtime, 1)
+    with pytest.raises(NotAllowed, match=r"take 0.1 minutes .* has 0.05 minutes"):
+        approved(runtime, per_minute=10, ends_at=NINE + timedelta(seconds=3))
 
 
 @one_kind
@@ -330,6 +355,20 @@ def test_they_are_let_go_evenly_over_the_waking_time_of_the_window(runtime, cloc
 
 
 @one_kind
+@pytest.mark.parametrize("number", [2, 5])
+def test_few_over_many_days_are_let_go_as_evenly_as_many(runtime, clock, number):
+    """The nights between two of them are no time that was missed."""
+    households(runtime, number)
+    days = timedelta(days=20)
+    started(runtime, ends_at=NINE + days)
+    clock.now = NINE
+    moments = [moment for moment, let_go in spread(runtime, clock, NINE + days, every=1800) for _ in range(let_go)]
+    assert len(moments) == number
+    for place, moment in enumerate(moments, 1):
+        assert abs(moment - (NINE + days * place / number)) <= timedelta(days=1)
+
+
+@one_kind
 def test_no_minute_bears_more_than_the_call_centre_can(runtime, clock):
     households(runtime, 200)
     started(runtime, per_minute=20, ends_at=NINE + timedelta(minutes=12))
@@ -394,6 +433,21 @@ def test_nothing_is_let_go_of_a_campaign_that_is_paused_and_the_rest_is_spread_a
     assert states(runtime) == {"created": 110}
 
 
+@one_kind
+@pytest.mark.parametrize("late", [timedelta(), timedelta(hours=2), timedelta(days=1)])
+def test_a_campaign_is_not_resumed_once_nothing_is_left_of_its_window(runtime, clock, late):
+    """All that is left of it would go at its full pace. One that ends in the night is over in the evening."""
+    households(runtime, 6)
+    started(runtime, ends_at=EVENING + timedelta(hours=1))
+    clock.now = NINE
+    act(runtime, "pause")
+    clock.now = EVENING + late
+    with pytest.raises(NotAllowed, match="cancel it, and ask for a new one"):
+        act(runtime, "resume")
+    assert the(runtime).state == "paused"
+    act(runtime, "cancel")
+
+
 def test_what_is_called_off_is_taken_back_unless_it_was_sent(runtime, clock):
     households(runtime, 22)
     started(runtime)
@@ -411,6 +465,28 @@ def test_what_is_called_off_is_taken_back_unless_it_was_sent(runtime, clock):
         session.execute(sa.update(Message).where(Message.state == "sending").values(state="created"))
     pace_campaigns(runtime)
     assert states(runtime) == {"cancelled": 22}
+    assert the(runtime).cleared_at == clock()
+
+
+def test_what_a_provider_took_before_a_campaign_was_called_off_is_not_sent_again(runtime, clock):
+    households(runtime, 2)
+    started(runtime, ends_at=NINE + timedelta(days=6))
+    clock.now = NINE
+    let_go = rows(runtime, Message)[0].id
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == let_go).values(state="created", not_before=NINE))
+        (held,) = outbox.claim(session, runtime.vault, [let_go], "twilio", clock(), timedelta(minutes=1))
+        outbox.settle(session, [(held, outbox.sending.Accepted("SM1"))], clock())
+    act(runtime, "cancel")
+    pace_campaigns(runtime)
+    assert (states(runtime), the(runtime).cleared_at) == ({"sent": 1, "cancelled": 1}, None)
+    with runtime.database.write() as session:
+        outbox.receive(session, runtime.vault, Receipt("twilio", "SM1", "failed", "failed", held.msisdn, held.token,
+                                                       temporary=True), clock())
+        outbox.settle_receipts(session, clock())
+    assert states(runtime) == {"created": 1, "cancelled": 1}
+    pace_campaigns(runtime)
+    assert states(runtime) == {"cancelled": 2}
     assert the(runtime).cleared_at == clock()
 
 
@@ -566,6 +642,22 @@ def test_what_is_sent_beside_campaigns_is_counted_and_never_refused(runtime, thr
         assert cost.left(session, day_of(clock()), house.pacer.budget).parts == -4
         (line,) = cost.spent(session, day_of(clock()), day_of(clock()), runtime.pacer.prices)
     assert (line.provider, line.texts, line.parts, line.reckoned) == ("twilio", 3, 6, Decimal("3.84"))
+
+
+def test_what_was_sent_is_found_by_its_provider_and_time(runtime, clock):
+    """Not by going through every send there ever was: this is asked every few seconds."""
+    asked = []
+    engine = runtime.database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+    with runtime.database.write() as session:
+        cost.count_sent(session, runtime.pacer.prices, clock())
+        (statement, values) = next(one for one in asked if "FROM attempt" in one[0])
+        if engine.dialect.name == "postgresql":
+            session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        how = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = str(session.connection().exec_driver_sql(f"{how} {statement}", values).all())
+    assert re.search(r"Index Cond: \(.*provider.* AND .*started_at"
+                     r"|ix_attempt_started \(provider=\? AND started_at>\? AND started_at<\?\)", plan), plan
 
 
 def test_a_day_takes_all_or_nothing_and_never_more_than_its_budget(runtime):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import logging
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,8 +19,10 @@ from gateway.registry.programme import Programme
 from gateway.registry.registration import OUT, Registration
 from gateway.registry.score import ProgrammeDecision
 from gateway.registry.steps import NotAllowed
-from gateway.vault import Vault
+from gateway.vault import CannotOpen, Vault
 from gateway.words import LOCALES
+
+log = logging.getLogger(__name__)
 
 # Rows that the database hands over at a time.
 AT_ONCE = 2_000
@@ -108,10 +111,12 @@ class Recipient(NamedTuple):
         return f"Recipient(household_id={self.household_id})"
 
 
-def recipients(session: Session, vault: Vault, audience: Audience) -> Generator[Recipient, None, None]:
+def recipients(session: Session, vault: Vault, audience: Audience,
+               unreadable: Callable[[UUID], None] = lambda _: None) -> Generator[Recipient, None, None]:
     """Each telephone once, in one pass that the database hands over bit by bit.
 
     That is a household's first mobile that agreed to texts, has not stopped them and is not in doubt.
+    `unreadable` is told each contact that no key opens: it is passed over, and stops nobody else's text.
     """
     asked = (sa.select(Contact.household_id, Household.locale, Contact.id, Contact.msisdn_sealed, Contact.msisdn_blind)
              .join(Household, Household.id == Contact.household_id)
@@ -124,8 +129,13 @@ def recipients(session: Session, vault: Vault, audience: Audience) -> Generator[
     with session.execute(asked, execution_options={"yield_per": AT_ONCE}) as found:
         for household_id, locale, contact_id, sealed, blind in found:
             if blind != last:
+                try:
+                    msisdn = vault.open(sealed, "contact.msisdn", contact_id)
+                except CannotOpen as error:
+                    log.error("contact %s cannot be opened: %s", contact_id, error)
+                    unreadable(contact_id)
+                    continue
                 last = blind
-                msisdn = vault.open(sealed, "contact.msisdn", contact_id)
                 yield Recipient(household_id, locale if locale in LOCALES else LOCALES[0], network_of(msisdn), msisdn,
                                 blind.hex())
 

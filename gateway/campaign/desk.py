@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import cost, outbox
+from gateway import cost, hours, outbox
 from gateway.campaign import making
 from gateway.campaign.audience import Audience
 from gateway.campaign.plan import Burden, Plan, Planner
@@ -27,6 +27,8 @@ from gateway.vault import Vault
 from gateway.words import LOCALES, Words
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+# Shorter ones are told in minutes.
+IN_MINUTES = timedelta(hours=2)
 
 Heard = Callable[[int], None]
 
@@ -110,10 +112,13 @@ class Desk:
         return self._step(session, name, "paused", by, now)
 
     def resume(self, session: Session, name: str, *, by: str, now: datetime) -> Campaign:
-        """What is left is spread over what is left of the window. Raises `NotAllowed`."""
+        """What is left is spread over what is left of the window. Raises `NotAllowed`, where that is nothing too."""
         row = find(session, name)
         if row.state != "paused":
             raise NotAllowed(refusal("campaign", row.state, "running", TRANSITIONS))
+        if not hours.waking(now, row.ends_at, self.planner.asleep, ANNOUNCEMENT):
+            raise NotAllowed("Nothing is left of this campaign's window, and what is left of the campaign would go all "
+                             "at once: cancel it, and ask for a new one for those who have not been told.")
         return self._step(session, name, "running", by, now, act="resumed", paced_at=now)
 
     def cancel(self, session: Session, name: str, *, by: str, now: datetime) -> Campaign:
@@ -176,8 +181,8 @@ def _bearable(row: Campaign, recipients: int, burden: Burden) -> None:
     """Raises `NotAllowed` with what stands in the way."""
     if burden.at_pace > burden.window:
         raise NotAllowed(
-            f"{recipients} telephones at {row.per_minute} a minute take {_hours(burden.at_pace)} outside the quiet "
-            f"hours, and the window has {_hours(burden.window)}: widen it, or raise the pace.")
+            f"{recipients} telephones at {row.per_minute} a minute take {_lasting(burden.at_pace)} outside the quiet "
+            f"hours, and the window has {_lasting(burden.window)}: widen it, or raise the pace.")
     for day in burden.days:
         if not day.covered:
             room = [f"{max(day.left.parts, 0)} parts"] if day.left.parts is not None else []
@@ -187,5 +192,7 @@ def _bearable(row: Campaign, recipients: int, burden: Burden) -> None:
                 f"{' and '.join(room)} left: spread it over more days, or raise the budget.")
 
 
-def _hours(span: timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.1f} hours"
+def _lasting(span: timedelta) -> str:
+    if span < IN_MINUTES:
+        return f"{span / timedelta(minutes=1):.3g} minutes"
+    return f"{span / timedelta(hours=1):.1f} hours"

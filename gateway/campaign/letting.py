@@ -27,8 +27,9 @@ from gateway.settings import AsleepHours
 # Let go, or taken back, in one transaction.
 LOT = 10_000
 MINUTE = timedelta(minutes=1)
-# What a message of a campaign that was called off may still be in: at rest, or in a worker's hands and to come back.
-RESTING, IN_HAND = ("held", "created"), ("sending", "unknown")
+# What a message of a campaign that was called off may still be in: at rest, or elsewhere and to come back, from a
+# worker's hands or from a provider to whom it did not arrive for now.
+RESTING, IN_HAND = ("held", "created"), ("sending", "unknown", "sent")
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,16 @@ def due(row: Campaign, now: datetime, asleep: AsleepHours) -> tuple[int, datetim
     remaining = row.total - row.let_go
     left = hours.waking(now, row.ends_at - MINUTE, asleep, ANNOUNCEMENT)
     behind = max(MINUTE, 2 * left / remaining) if remaining > 0 else MINUTE
-    since = max(row.paced_at or row.starts_at, row.starts_at, now - behind)
-    passed = hours.waking(since, now, asleep, ANNOUNCEMENT)
+    since = max(row.paced_at or row.starts_at, row.starts_at)
+    waited = hours.waking(since, now, asleep, ANNOUNCEMENT)
+    passed = min(waited, behind)
     share = remaining * (passed / (passed + left)) if left else float(remaining)
     if share < 1:
         return 0, since
     number = int(share)
     in_minute = row.in_minute if row.minute == _minute(now) else 0
-    return max(min(number, row.per_minute - in_minute, LOT), 0), now - (now - since) * ((share - number) / share)
+    seen_to = waited - passed * ((share - number) / share)
+    return max(min(number, row.per_minute - in_minute, LOT), 0), hours.after(since, seen_to, asleep, ANNOUNCEMENT)
 
 
 def take_back(session: Session, row: Campaign, now: datetime, lot: int = LOT) -> int:
@@ -129,7 +132,8 @@ def take_back(session: Session, row: Campaign, now: datetime, lot: int = LOT) ->
     if ids:
         session.execute(sa.update(Message).where(among(session, Message.id, ids), Message.state.in_(RESTING)).values(
             state="cancelled", changed_at=now).execution_options(synchronize_session=False))
-    elif not any(session.scalar(_of(row, state).limit(1)) for state in (*RESTING, *IN_HAND)):
+    # In one statement: between two of them one might come back, and be seen by neither.
+    elif not session.scalar(sa.select(sa.or_(*(_of(row, state).exists() for state in (*RESTING, *IN_HAND))))):
         row.cleared_at = now
     return len(ids)
 

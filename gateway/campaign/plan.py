@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -67,12 +68,13 @@ class Burden:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is known before the first text goes."""
+    """Everything that is known before the first text goes. `unreadable` are contacts that no key opens."""
 
     wordings: Mapping[str, Wording] = field(repr=False)
     shares: tuple[Share, ...]
     households: int
     unreached: int
+    unreadable: int
     prices: Mapping[str, Mapping[str, Decimal]]
     most: Decimal
     example_prices: bool
@@ -90,7 +92,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         return {
             "recipients": self.recipients, "parts": self.parts, "households": self.households,
-            "households_without_a_text": self.unreached,
+            "households_without_a_text": self.unreached, "contacts_unreadable": self.unreadable,
             "languages": [self._language(locale) for locale in self.wordings],
             "networks": [vars(share) for share in self.shares],
             "mad": {provider: {network: f"{price:f}" for network, price in by.items()}
@@ -125,13 +127,14 @@ class Planner:
              heard: Callable[[int], None] = lambda _: None) -> Plan:
         """Go through all telephones once. `heard` is told how many more there are; `others` are under way."""
         audience = Audience.parse(row.audience)
-        shares = self._shares(session, row, audience, heard)
+        unreadable: list[UUID] = []
+        shares = self._shares(session, row, audience, heard, unreadable.append)
         every, unreached = audiences.households(session, audience)
         prices = {provider: self._prices(provider, shares) for provider in self.providers}
         most = sum((self.prices.dearest(self.providers, share.network, share.parts) for share in shares), Decimal())
         count, total = sum(share.recipients for share in shares), sum(share.parts for share in shares)
-        return Plan(row.wordings, shares, every, unreached, prices, most, self.prices.example, self._at_rate(total),
-                    self.burden(session, row, count, total, most, others, now))
+        return Plan(row.wordings, shares, every, unreached, len(unreadable), prices, most, self.prices.example,
+                    self._at_rate(total), self.burden(session, row, count, total, most, others, now))
 
     def burden(self, session: Session, row: Campaign, recipients: int, total: int, most: Decimal,
                others: Iterable[Campaign], now: datetime) -> Burden:
@@ -143,10 +146,10 @@ class Planner:
                       tuple(self._days(session, row, total, most, others, now)))
 
     def _shares(self, session: Session, row: Campaign, audience: Audience,
-                heard: Callable[[int], None]) -> tuple[Share, ...]:
+                heard: Callable[[int], None], unreadable: Callable[[UUID], None]) -> tuple[Share, ...]:
         found: Counter[tuple[str, str]] = Counter()
         number = 0
-        with closing(audiences.recipients(session, self.vault, audience)) as everybody:
+        with closing(audiences.recipients(session, self.vault, audience, unreadable)) as everybody:
             for number, one in enumerate(everybody, 1):
                 found[one.locale, one.network] += 1
                 if number % TOLD_EVERY == 0:

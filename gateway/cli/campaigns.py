@@ -237,6 +237,8 @@ def _planned(runtime: Runtime, row: Campaign, plan: Plan, as_json: bool) -> None
         return
     click.echo(f"{plan.recipients:,} telephones of {plan.households:,} households; {plan.unreached:,} households have "
                "none that takes texts, and get nothing")
+    if plan.unreadable:
+        click.echo(f"{plan.unreadable:,} contacts cannot be opened with any key, and get nothing: the log names them")
     for line in _languages(told["languages"]):
         click.echo(line)
     Console().print(_by_network(plan))
