@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, UtcDateTime, new_id
 from gateway.vault import CannotOpen, Vault
@@ -170,9 +170,22 @@ def placed(subject: str, place: int) -> str:
     return f"{subject}/{place}" if place else subject
 
 
+def placed_all(subject: str) -> list[str]:
+    """A subject as it is told at each of the telephones."""
+    return [placed(subject, place) for place in range(TELEPHONES)]
+
+
 def subject_of(placed_subject: str) -> str:
     """What a message tells, at whichever telephone."""
     return re.sub(r"/[0-9]{1,2}$", "", placed_subject)
+
+
+def subject_in(column: InstrumentedAttribute[str]) -> sa.ColumnElement[str]:
+    """The same, of a column."""
+    further = [placed("", place) for place in range(1, TELEPHONES)]
+    length = sa.func.length(column)
+    return sa.case((sa.func.substr(column, length - 1).in_(further), sa.func.substr(column, 1, length - 2)),
+                   else_=column)
 
 
 def promise_of(household_id: UUID | str | None, notice: str, subject: str, medium: str) -> bytes:

@@ -16,13 +16,12 @@ from channels.text import parts
 from gateway.db import among, insert, insert_new, new_id
 from gateway.outbox.message import (
     NOTICE,
-    TELEPHONES,
     Message,
     Promise,
     Settlement,
     move,
     opened,
-    placed,
+    placed_all,
     promise_of,
     subject_of,
     told,
@@ -123,8 +122,7 @@ def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], n
 
 def texted(session: Session, things: Iterable[Thing]) -> dict[Thing, list[Texted]]:
     """Where each of these was texted, one telephone after the other."""
-    keys = {promise_of(*thing[:2], placed(thing[2], place), "sms"): thing
-            for thing in things for place in range(TELEPHONES)}
+    keys = {promise_of(*thing[:2], subject, "sms"): thing for thing in things for subject in placed_all(thing[2])}
     promised = {message_id: keys[key] for key, message_id in session.execute(
         sa.select(Promise.id, Promise.message_id).where(among(session, Promise.id, list(keys))))}
     found: dict[Thing, list[Texted]] = {}
@@ -154,7 +152,7 @@ def cancel_told(session: Session, told: Iterable[Settlement], now: datetime) -> 
     for one in told:
         home, subject = str(one.household_id), subject_of(one.subject)
         same += [promise_of(home, one.notice, subject, "letter"),
-                 *(promise_of(home, one.notice, placed(subject, place), "sms") for place in range(TELEPHONES))]
+                 *(promise_of(home, one.notice, placed_, "sms") for placed_ in placed_all(subject))]
     waiting = session.scalars(sa.select(Promise.message_id).where(among(session, Promise.id, same))).all()
     if waiting:
         session.execute(sa.update(Message).where(

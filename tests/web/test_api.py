@@ -38,6 +38,7 @@ from gateway.web.problems import PROBLEMS, TYPES, Name
 from gateway.words import Words
 from jobs.sweep import sweep
 from tests.conftest import a_row, open_house, register
+from tests.test_tellings import arrives
 from tests.web.desk import client, contents, homes, rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -134,6 +135,20 @@ def test_what_became_of_it_is_told_and_nothing_of_the_household(runtime, web, cl
     assert (seen.json["medium"], seen.json["state"]) == ("letter", "created"), "the letter took the text's place"
     assert jsonschema_rs.is_valid(SCHEMAS["Message"], seen.json)
     assert jsonschema_rs.is_valid(SCHEMAS["Accepted"], answer.json)
+
+
+def test_what_arrived_at_a_further_telephone_arrived_whatever_became_of_the_others(runtime, web, clock):
+    phones = [{"phone": phone, "consent": True} for phone in ("0612345671", "0712345672")]
+    register(runtime, a_row("2900000003", contacts=phones))
+    answer = post(web, {**BODY, "household": "2900000003"})
+    arrives(runtime, "failed", notice="programme_invites")
+    assert look(web, answer).json["state"] == "created", "the further telephone took the first one's place"
+    arrives(runtime, subject=f"{answer.json['id']}/1")
+    assert look(web, answer).json["state"] == "delivered"
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.notice == "programme_invites").values(
+            state=sa.case((Message.subject.endswith("/1"), "cancelled"), else_="delivered")))
+    assert look(web, answer).json["state"] == "delivered"
 
 
 def test_a_message_is_its_clients_alone(web):
