@@ -61,6 +61,7 @@ NEWS: Mapping[str, tuple[str, ...]] = {
 PUT_ASIDE = timedelta(hours=1)
 
 _DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent')")
+_WAITS = sa.text("state = 'created' AND medium = 'sms'")
 _HELD, _IN_A_RUN = sa.text("state = 'held'"), sa.text("run IS NOT NULL")
 
 
@@ -74,6 +75,7 @@ class Message(Base):
     __tablename__ = "message"
     __table_args__ = (
         sa.Index("ix_message_due", "medium", "lane", "tell_by", "id", postgresql_where=_DUE, sqlite_where=_DUE),
+        sa.Index("ix_message_waits", "lane", "not_before", postgresql_where=_WAITS, sqlite_where=_WAITS),
         sa.Index("ix_message_open", "state", "changed_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         sa.Index("ix_message_held", "campaign_id", "id", postgresql_where=_HELD, sqlite_where=_HELD),
         sa.Index("ix_message_run", "run", postgresql_where=_IN_A_RUN, sqlite_where=_IN_A_RUN),
