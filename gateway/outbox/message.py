@@ -60,7 +60,7 @@ NEWS: Mapping[str, tuple[str, ...]] = {
 # What no key opens is looked at again after this time.
 PUT_ASIDE = timedelta(hours=1)
 
-_DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent')")
+_DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent', 'handed')")
 _WAITS = sa.text("state = 'created' AND medium = 'sms'")
 _HELD, _IN_A_RUN = sa.text("state = 'held'"), sa.text("run IS NOT NULL")
 

@@ -24,7 +24,7 @@ from gateway.untold import Untold
 # A due message that waits longer than this means that no worker or no clock is running.
 WAITS_AT_MOST = timedelta(minutes=5)
 # The states of what is not over, as the indexes of the table part them.
-OPEN = (("created",), ("held",), ("sending", "unknown", "sent"))
+OPEN = (("created",), ("held",), ("sending", "unknown", "sent", "handed"))
 
 
 def routes(runtime: Runtime) -> Blueprint:

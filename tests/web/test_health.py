@@ -94,7 +94,7 @@ def test_an_answer_that_waits_is_seen_at_night_too(runtime, clock):
 
 
 @pytest.mark.parametrize(("state", "counted"), [
-    ("created", True), ("sent", True), ("held", True), ("delivered", False)])
+    ("created", True), ("sent", True), ("held", True), ("handed", True), ("delivered", False)])
 def test_of_what_is_long_over_there_is_no_figure_and_of_what_is_not_there_is(runtime, state, counted):
     register(runtime, a_row())
     last_year = datetime.now(UTC).date() - timedelta(days=365)

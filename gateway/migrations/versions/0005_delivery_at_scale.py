@@ -17,7 +17,7 @@ down_revision = "0004"
 
 DUE, HELD = sa.text("state = 'created'"), sa.text("state = 'held'")
 WAITS = sa.text("state = 'created' AND medium = 'sms'")
-OPEN = sa.text("state IN ('sending', 'unknown', 'sent')")
+OPEN = sa.text("state IN ('sending', 'unknown', 'sent', 'handed')")
 WAITING, IN_A_RUN = sa.text("look_at IS NOT NULL"), sa.text("run IS NOT NULL")
 OF_OLD = ("message", "attempt", "receipt")
 
