@@ -2,13 +2,12 @@
 
 A machine that was not answered asks again. It names each request by a key, kept for a day, and may name the message by
 a reference of its own, kept for good. Both are written with the errand in one transaction: neither is ever there
-without it. Of a key and a reference only digests are kept, whatever their makers put into them; of a request, to tell
-another from the same, a fingerprint.
+without it. Of a key, a reference and a request only keyed fingerprints are kept: a reference may well be a household's
+number, which whoever has the tables could guess from a plain digest.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -28,14 +27,14 @@ KEY_KEPT = timedelta(hours=24)
 class Errand(Base):
     """A notice that a programme (`client`) has a household told. `tell_by` is the last day on which that makes sense.
 
-    `reference_digest` is that of the client and its reference: of a reference there is one errand.
+    `reference_blind` is the fingerprint of the client and its reference: of a reference there is one errand.
     """
 
     __tablename__ = "errand"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     client: Mapped[str] = mapped_column(sa.String(40))
-    reference_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32), unique=True)
+    reference_blind: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32), unique=True)
     body_blind: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     household_id: Mapped[UUID] = mapped_column(sa.ForeignKey("household.id"), index=True)
     notice: Mapped[str] = mapped_column(sa.String(40))
@@ -44,7 +43,7 @@ class Errand(Base):
 
 
 class IdempotencyKey(Base):
-    """A key under which a client asked, as the digest of both, and the errand that came of it."""
+    """A key under which a client asked, as the fingerprint of both, and the errand that came of it."""
 
     __tablename__ = "idempotency_key"
 
@@ -97,21 +96,26 @@ def ask(session: Session, vault: Vault, asked: Asked, now: datetime) -> Given:
 
     Raises `KeyUsed`, `ReferenceUsed` or `HouseholdUnknown`; the transaction is then to be given up, and leaves nothing.
     """
-    bodies, key, errand_id = vault.blinds(asked.body, "errand.body"), _digest(asked.client, asked.key), new_id()
+    bodies, errand_id = vault.blinds(asked.body, "errand.body"), new_id()
+    key, *older = vault.blinds(f"{asked.client}\n{asked.key}", "errand.key")
+    known = session.scalar(sa.select(IdempotencyKey).where(IdempotencyKey.id.in_(older))) if older else None
     # Whoever else writes this key at this moment is waited for.
-    if not insert_new(session, IdempotencyKey, [{"id": key, "errand_id": errand_id, "body_blind": bodies[0],
-                                                 "kept_until": now + KEY_KEPT}]):
-        known = session.get_one(IdempotencyKey, key)
+    if known or not insert_new(session, IdempotencyKey, [{"id": key, "errand_id": errand_id, "body_blind": bodies[0],
+                                                          "kept_until": now + KEY_KEPT}]):
+        known = known or session.get_one(IdempotencyKey, key)
         if known.body_blind not in bodies:
             raise KeyUsed
         return Given(session.get_one(Errand, known.errand_id), new=False)
-    reference = _digest(asked.client, asked.reference) if asked.reference else None
-    if insert_new(session, Errand, [{
-            "id": errand_id, "client": asked.client, "reference_digest": reference, "body_blind": bodies[0],
+    references = vault.blinds(f"{asked.client}\n{asked.reference}", "errand.reference") if asked.reference else []
+    of_it = sa.select(Errand).where(Errand.reference_blind.in_(references))
+    first = session.scalar(of_it) if len(references) > 1 else None
+    if first is None and insert_new(session, Errand, [{
+            "id": errand_id, "client": asked.client, "reference_blind": next(iter(references), None),
+            "body_blind": bodies[0],
             "household_id": _household(session, vault, asked.household), "notice": asked.notice,
             "tell_by": asked.tell_by, "accepted_at": now}]):
         return Given(session.get_one(Errand, errand_id), new=True)
-    first = session.scalars(sa.select(Errand).where(Errand.reference_digest == reference)).one()
+    first = first or session.scalars(of_it).one()
     if first.body_blind not in bodies:
         raise ReferenceUsed
     session.execute(sa.update(IdempotencyKey).where(IdempotencyKey.id == key).values(errand_id=first.id))
@@ -134,7 +138,3 @@ def _household(session: Session, vault: Vault, number: str) -> UUID:
     if found is None or registration.standing_out(session, [found]):
         raise HouseholdUnknown
     return found
-
-
-def _digest(client: str, named: str) -> bytes:
-    return hashlib.sha256(f"{client}\n{named}".encode()).digest()

@@ -281,8 +281,9 @@ class Teller:
         for telling in due:
             if telling.notice == "decision_changed":
                 for former in self.reader.former_decisions(session, telling.subject):
-                    for medium in ("sms", "letter"):
-                        outbox.cancel(session, telling.household_id, telling.notice, str(former), medium, now)
+                    for subject in outbox.placed_all(str(former)):
+                        for medium in ("sms", "letter"):
+                            outbox.cancel(session, telling.household_id, telling.notice, subject, medium, now)
 
     def _worded(self, home: Household, telling: Telling, facts: Facts, texted: Sequence[_Telephone],
                 now: datetime) -> list[Draft]:

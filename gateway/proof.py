@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import outbox, untold
-from gateway.outbox import TELEPHONES, Message, Settlement, placed, subject_of
+from gateway.outbox import Message, Settlement, placed_all, subject_of
 from gateway.registry import number_change, registration, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.review import Review
@@ -78,7 +78,7 @@ def take_back(session: Session, vault: Vault, message: Message, now: datetime) -
         return
     other = session.scalars(sa.select(Message).where(
         Message.household_id == message.household_id, Message.notice.in_(OF_A_SCORE),
-        Message.subject.in_([placed(subject_of(message.subject), place) for place in range(TELEPHONES)]),
+        Message.subject.in_(placed_all(subject_of(message.subject))),
         Message.state == "delivered", Message.id != message.id)
         .order_by(Message.changed_at)).first()
     if other:

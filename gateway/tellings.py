@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db import among
 from gateway.errands import Errand
-from gateway.outbox import TELEPHONES, Message, placed, subject_of
+from gateway.outbox import Message, placed_all, subject_of
 from gateway.registry import complaint, events, explain, inquiry, number_change, programme, review_desk, score
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
@@ -262,7 +262,7 @@ def _on_their_way(session: Session, found: Iterable[IndexScore], *more: str) -> 
     homes = {one.id: one.household_id for one in found}
     notices = session.scalars(sa.select(Message.subject).where(
         among(session, Message.household_id, list(set(homes.values()))), Message.notice.in_(OF_A_SCORE),
-        among(session, Message.subject, [placed(str(one), place) for one in homes for place in range(TELEPHONES)]),
+        among(session, Message.subject, [subject for one in homes for subject in placed_all(str(one))]),
         Message.state.in_(("sending", "unknown", "sent", "handed", "delivered", *more))))
     going = {UUID(subject_of(subject)) for subject in notices}
     return going | score.all_notified(session, homes.keys() - going).keys()

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from gateway.db import Base, UtcDateTime, insert_new
-from gateway.outbox import Message
+from gateway.outbox import Message, subject_in
 from gateway.registry.household import Household
 
 # The text that asks a household to come, and what became of it: it arrived, it may arrive yet, or nobody heard of it.
@@ -92,7 +92,7 @@ def _open(*columns: Any) -> sa.Select[Any]:
     """Letters that wait, with `called`. What another message has told since needs no handing over."""
     other = aliased(Message)
     told = sa.exists().where(other.household_id == Message.household_id, other.notice == Message.notice,
-                             other.subject == Message.subject, other.state == "delivered")
+                             subject_in(other.subject) == Message.subject, other.state == "delivered")
     called = sa.case((_call("delivered"), "arrived"),
                      (_call("created", "sending", "unknown", "sent"), "under_way"), else_="nobody").label("called")
     return (sa.select(*columns, called).join(Message, Message.id == Unreached.id)
@@ -102,4 +102,4 @@ def _open(*columns: Any) -> sa.Select[Any]:
 def _call(*states: str) -> sa.ColumnElement[bool]:
     text = aliased(Message)
     return sa.exists().where(text.household_id == Unreached.household_id, text.notice == CALLS,
-                             text.subject == Unreached.call, text.state.in_(states))
+                             subject_in(text.subject) == Unreached.call, text.state.in_(states))

@@ -146,6 +146,15 @@ def test_how_long_the_post_takes_is_a_setting(database_url, redis_url, tmp_path,
     house.close()
 
 
+@one_kind
+def test_however_many_make_way_on_one_evening_they_do_when_the_clock_strikes_once(house, clock):
+    (text,) = messages(house)
+    same = {column.name: getattr(text, column.name) for column in Message.__table__.columns if column.name != "id"}
+    with house.database.write() as session:
+        session.execute(sa.insert(Message), [same] * 1100)
+    assert strikes(house, clock, at(LAST_EVENING, 18)) == {"sms failed": 1101, "letter created": 1}
+
+
 # Who has been told
 
 

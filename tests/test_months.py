@@ -8,8 +8,11 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from gateway import outbox
-from gateway.outbox import Attempt, Draft, Message, months
+from channels.base import Receipt
+from gateway import outbox, unreached
+from gateway.outbox import Attempt, Draft, Message, ReceiptRecord, months
+from tests.conftest import a_row, register
+from tests.web.desk import homes
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 LAST_YEAR = date(2025, 3, 1)
@@ -81,12 +84,43 @@ def test_what_was_told_in_an_archived_month_is_not_told_again(runtime, tmp_path)
         assert outbox.post(session, runtime.vault, [again], runtime.clock()) == 0
 
 
-@pytest.mark.parametrize("state", ["held", "created", "sending", "unknown", "sent"])
+@pytest.mark.parametrize("state", ["held", "created", "sending", "unknown", "sent", "handed"])
 def test_a_month_in_which_a_message_is_on_its_way_stays(runtime, tmp_path, state):
     an_old_text(runtime, "old", state)
     with pytest.raises(months.NotArchivable, match="still on their way"):
         months.archive(runtime.database, LAST_YEAR, tmp_path)
     assert count(runtime, Message) == 1
+
+
+def test_a_month_of_which_a_letter_waits_for_its_household_stays(runtime, tmp_path):
+    register(runtime, a_row())
+    (home,), old = homes(runtime), an_old_text(runtime, "old", "returned")
+    with runtime.database.write() as session:
+        unreached.keep(session, {old: home.id}, "moved", "a call", runtime.clock())
+    with pytest.raises(months.NotArchivable, match="wait at a centre"):
+        months.archive(runtime.database, LAST_YEAR, tmp_path)
+    with runtime.database.write() as session:
+        unreached.end(session, old, runtime.clock())
+    assert months.archive(runtime.database, LAST_YEAR, tmp_path)
+
+
+def test_a_month_with_a_receipt_that_is_not_settled_stays(runtime, tmp_path):
+    old = an_old_text(runtime, "old", "delivered")
+    with runtime.database.write() as session:
+        outbox.receive(session, runtime.vault, Receipt("twilio", "SM1", "delivered", "delivered", "+212612345678", ""),
+                       runtime.clock())
+        session.execute(sa.update(ReceiptRecord).values(id=old))
+    with pytest.raises(months.NotArchivable, match="receipts"):
+        months.archive(runtime.database, LAST_YEAR, tmp_path)
+
+
+def test_a_table_that_is_in_use_gets_its_parts_on_another_day_and_the_others_today(runtime):
+    next_year = datetime.now(UTC).date() + timedelta(days=300)
+    with runtime.database.engine.begin() as reader:
+        reader.execute(sa.text("LOCK TABLE message IN ACCESS SHARE MODE"))
+        reader.execute(sa.text("LOCK TABLE message IN ROW EXCLUSIVE MODE"))
+        assert months.prepare_by_day(runtime.database, next_year) == ["message"]
+    assert months.prepare_by_day(runtime.database, next_year) == []
 
 
 @pytest.mark.parametrize(("month", "why"), [(date(2025, 3, 1), "no part"), (date(2200, 1, 1), "not over")])

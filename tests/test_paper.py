@@ -19,6 +19,7 @@ from gateway.registry.household import Household
 from gateway.registry.score import Notification
 from jobs.sweep import sweep
 from tests.conftest import a_row, register
+from tests.web.desk import rows
 
 ANOTHER_INDEX = {"spending": {"butane": "50.00", "water_electricity": "999.50", "phone_internet": "80.00"}}
 PIN = r"(?<![0-9])[0-9]{6}(?![0-9])"
@@ -320,3 +321,13 @@ def test_a_run_of_which_the_record_was_committed_and_the_sheets_were_left_is_fin
     assert (len(sheets(runtime)), states(runtime)) == (1, ["delivered"])
     assert paper.post(runtime, run) == 0
     assert sheets(runtime) == []
+
+
+def test_of_more_letters_than_a_run_takes_those_go_first_that_have_the_nearest_day(runtime, clock):
+    register(runtime, a_row(phone=None), a_row("2900000002", None))
+    older, younger = sorted(rows(runtime, Message), key=lambda letter: letter.id)
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == younger.id).values(
+            tell_by=older.tell_by - timedelta(days=1)))
+        (paper_,) = outbox.claim_letters(session, runtime.vault, "run", clock(), timedelta(minutes=1), 1)
+    assert paper_.id == younger.id

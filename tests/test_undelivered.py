@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from channels.base import Accepted, Receipt, Rejected
-from gateway import outbox
+from gateway import outbox, unreached
+from gateway.deadlines import strike
 from gateway.outbox import Attempt, Claim, Message
 from gateway.outbox.settling import RESENDS
 from gateway.registry.household import Contact
@@ -282,3 +283,45 @@ def test_another_telephone_of_a_household_that_wants_no_texts_at_one_is_told_by_
     a_household(runtime, FIRST, SECOND)
     reported(runtime, sent(runtime), permanent=True, opted_out=True)
     assert claimed(runtime).msisdn == SECOND
+
+
+# What is told at a further telephone is the same thing
+
+
+def test_a_letter_that_came_back_needs_no_handing_over_once_a_further_telephone_was_told(runtime):
+    a_household(runtime, FIRST, SECOND)
+    reported(runtime, sent(runtime))
+    reported(runtime, sent(runtime))
+    (letter,) = messages(runtime, medium="letter")
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == letter.id).values(state="returned"))
+        unreached.keep(session, {letter.id: letter.household_id}, "moved", "a call", runtime.clock())
+        assert unreached.count(session).total() == 1
+        session.execute(sa.update(Message).where(Message.subject == f"{letter.subject}/1").values(state="delivered"))
+        assert unreached.count(session).total() == 0
+
+
+def test_a_call_to_the_centre_that_arrived_at_a_further_telephone_has_arrived(runtime, clock):
+    a_household(runtime, FIRST, SECOND)
+    (home,), (message,) = homes(runtime), messages(runtime)
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).values(state="failed", medium="letter"))
+        unreached.keep(session, {message.id: home.id}, "moved", "a call", clock())
+        outbox.post(session, runtime.vault, [
+            outbox.Draft(home.id, unreached.CALLS, subject, "sms", "fr-MA", "100000009", to, "venez")
+            for subject, to in (("a call", FIRST), ("a call/1", SECOND))], clock())
+        session.execute(sa.update(Message).where(Message.subject == "a call").values(state="failed"))
+        session.execute(sa.update(Message).where(Message.subject == "a call/1").values(state="delivered"))
+        assert unreached.count(session)["arrived"] == 1
+
+
+def test_what_was_told_at_a_further_telephone_makes_way_for_no_letter(runtime, clock):
+    a_household(runtime, FIRST, SECOND)
+    (text,) = messages(runtime)
+    same = {column.name: getattr(text, column.name) for column in Message.__table__.columns if column.name != "id"}
+    with runtime.database.write() as session:
+        session.execute(sa.insert(Message).values(**same | {"subject": f"{text.subject}/1", "state": "delivered"}))
+        session.execute(sa.insert(Message).values(**same | {"subject": f"{text.subject}/2"}))
+    clock.forward(days=60)
+    strike(runtime, "texts")
+    assert sorted(told(runtime)) == [("sms", "created"), ("sms", "created"), ("sms", "delivered")]

@@ -46,6 +46,8 @@ from gateway.outbox.message import (
     Promise,
     Settlement,
     placed,
+    placed_all,
+    subject_in,
     subject_of,
 )
 from gateway.outbox.posting import (
@@ -59,6 +61,7 @@ from gateway.outbox.posting import (
     new_reference,
     number_of,
     post,
+    promised,
     texted,
 )
 from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive
@@ -84,7 +87,8 @@ __all__ = [
     "RETURNED_FOR", "SENDS_AT_MOST", "SILENT_AFTER", "TELEPHONES", "THEIRS", "TRANSITIONS", "Attempt", "CannotBe",
     "Claim", "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
     "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
-    "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "post", "post_all", "posted",
-    "printed", "put_off", "receipts_due", "receive", "report", "resolve", "rest", "run_state", "settle",
-    "settle_receipts", "settlement_of", "subject_of", "texted", "told_a_stranger", "track", "unknowns",
+    "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "placed_all", "post",
+    "post_all", "posted", "printed", "promised", "put_off", "receipts_due", "receive", "report", "resolve", "rest",
+    "run_state", "settle", "settle_receipts", "settlement_of", "subject_in", "subject_of", "texted", "told_a_stranger",
+    "track", "unknowns",
 ]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from gateway.outbox.letters import POST
-from gateway.outbox.message import DECISION, Attempt, Message, Settlement, told
+from gateway.outbox.message import DECISION, Attempt, Message, Settlement, subject_in, told
 from gateway.post import LastChance
 
 # A text that has not gone since so long before the printing hour, or of which no receipt came since, is waited for in
@@ -57,8 +57,8 @@ def _texts(session: Session, notices: Collection[str], limit: int,
     """Texts with a day by law, but for those of which the household was told by another message meanwhile."""
     other = aliased(Message)
     told_otherwise = sa.exists().where(
-        other.household_id == Message.household_id, other.notice == Message.notice, other.subject == Message.subject,
-        other.state == "delivered")
+        other.household_id == Message.household_id, other.notice == Message.notice,
+        subject_in(other.subject) == subject_in(Message.subject), other.state == "delivered")
     return session.scalars(sa.select(Message).where(
         Message.medium == "sms", Message.lane == DECISION, Message.household_id.is_not(None),
         Message.notice.in_(notices), *where, ~told_otherwise).order_by(Message.tell_by, Message.id).limit(limit)

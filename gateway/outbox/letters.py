@@ -68,7 +68,7 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
     """Take the letters that are due into a printing run. Of two that bear the same number one waits for the next."""
     rows = session.scalars(sa.select(Message).where(
         Message.medium == "letter", Message.household_id.is_not(None), Message.state == "created",
-        Message.not_before <= now).order_by(Message.created_at, Message.id).limit(limit)
+        Message.not_before <= now).order_by(Message.lane, Message.tell_by, Message.id).limit(limit)
         .with_for_update(skip_locked=True)).all()
     papers: dict[str, Paper] = {}
     for message in rows:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from gateway.db import JSON, Base, UtcDateTime, new_id
 from gateway.vault import CannotOpen, Vault
@@ -60,7 +60,8 @@ NEWS: Mapping[str, tuple[str, ...]] = {
 # What no key opens is looked at again after this time.
 PUT_ASIDE = timedelta(hours=1)
 
-_DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent')")
+_DUE, _OPEN = sa.text("state = 'created'"), sa.text("state IN ('sending', 'unknown', 'sent', 'handed')")
+_WAITS = sa.text("state = 'created' AND medium = 'sms'")
 _HELD, _IN_A_RUN = sa.text("state = 'held'"), sa.text("run IS NOT NULL")
 
 
@@ -74,6 +75,7 @@ class Message(Base):
     __tablename__ = "message"
     __table_args__ = (
         sa.Index("ix_message_due", "medium", "lane", "tell_by", "id", postgresql_where=_DUE, sqlite_where=_DUE),
+        sa.Index("ix_message_waits", "lane", "not_before", postgresql_where=_WAITS, sqlite_where=_WAITS),
         sa.Index("ix_message_open", "state", "changed_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         sa.Index("ix_message_held", "campaign_id", "id", postgresql_where=_HELD, sqlite_where=_HELD),
         sa.Index("ix_message_run", "run", postgresql_where=_IN_A_RUN, sqlite_where=_IN_A_RUN),
@@ -170,9 +172,22 @@ def placed(subject: str, place: int) -> str:
     return f"{subject}/{place}" if place else subject
 
 
+def placed_all(subject: str) -> list[str]:
+    """A subject as it is told at each of the telephones."""
+    return [placed(subject, place) for place in range(TELEPHONES)]
+
+
 def subject_of(placed_subject: str) -> str:
     """What a message tells, at whichever telephone."""
     return re.sub(r"/[0-9]{1,2}$", "", placed_subject)
+
+
+def subject_in(column: InstrumentedAttribute[str]) -> sa.ColumnElement[str]:
+    """The same, of a column."""
+    further = [placed("", place) for place in range(1, TELEPHONES)]
+    length = sa.func.length(column)
+    return sa.case((sa.func.substr(column, length - 1).in_(further), sa.func.substr(column, 1, length - 2)),
+                   else_=column)
 
 
 def promise_of(household_id: UUID | str | None, notice: str, subject: str, medium: str) -> bytes:

@@ -24,6 +24,8 @@ TABLES = {"message": "id", "attempt": "message_id", "receipt": "id"}
 # A part must be there before the first row of its month. There is none for "all others": PostgreSQL takes a part off
 # without a lock only where there is not.
 AHEAD = 12
+# What sends may wait for behind a lock that is asked for, and PostgreSQL's word for one that was not had in time.
+LOCK_WITHIN_MS, LOCK_NOT_AVAILABLE = 200, "55P03"
 
 
 class NotArchivable(Exception):
@@ -45,10 +47,28 @@ def prepare(connection: sa.Connection, today: date, ahead: int = AHEAD) -> None:
         return
     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     for table in TABLES:
-        for first, after in _months(today, ahead + 1):
-            connection.execute(sa.text(
-                f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table}_{first:%Y_%m} PARTITION OF {table} "
-                f"FOR VALUES FROM ('{first_name(first)}') TO ('{first_name(after)}')"))
+        _prepare_one(connection, table, today, ahead)
+
+
+def prepare_by_day(database: Database, today: date) -> list[str]:
+    """The same while everything goes on. Returns the tables that were left as they are, for the next day.
+
+    A new part needs a lock on its whole table. Where that is not had at once, it is given up: what is sent meanwhile
+    would queue behind it, and there is a year of room. No transaction holds more than one of these locks.
+    """
+    if database.engine.dialect.name != "postgresql":
+        return []
+    left = []
+    for table in TABLES:
+        try:
+            with database.engine.begin() as connection:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_WITHIN_MS}ms'"))
+                _prepare_one(connection, table, today, AHEAD)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            left.append(table)
+    return left
 
 
 def parts(connection: sa.Connection) -> list[Part]:
@@ -68,8 +88,8 @@ def archive(database: Database, month: date, folder: Path) -> list[Path]:
     """Write a month of all tables to files, as it is sealed, and take it off. Returns the files.
 
     Each file is checked against the number of rows before its part is detached, concurrently, so that whoever sends
-    meanwhile waits for nothing. Raises `NotArchivable` for a month that is not over, or in which a message is still on
-    its way.
+    meanwhile waits for nothing. Raises `NotArchivable` for a month that is not over, or of which something is still
+    under way: a message, a letter that waits for its household, a receipt.
     """
     if database.engine.dialect.name != "postgresql":
         raise NotArchivable("only PostgreSQL keeps its messages by month")
@@ -77,14 +97,36 @@ def archive(database: Database, month: date, folder: Path) -> list[Path]:
         raise NotArchivable(f"{month:%Y-%m} is not over")
     with database.engine.connect() as connection:
         here = {part.table for part in parts(connection) if part.first == month.replace(day=1)}
-        open_ = connection.scalar(sa.text(
-            f"SELECT count(*) FROM {SCHEMA}.message_{month:%Y_%m} WHERE state IN "  # noqa: S608
-            "('held', 'created', 'sending', 'unknown', 'sent')")) if "message" in here else 0
+        unfinished = "; ".join(_unfinished(connection, month, here))
     if not here:
         raise NotArchivable(f"there is no part for {month:%Y-%m}; mouachir months shows those that there are")
-    if open_:
-        raise NotArchivable(f"{open_} messages of {month:%Y-%m} are still on their way")
+    if unfinished:
+        raise NotArchivable(unfinished)
     return [_take_off(database, table, f"{table}_{month:%Y_%m}", folder) for table in TABLES if table in here]
+
+
+def _prepare_one(connection: sa.Connection, table: str, today: date, ahead: int) -> None:
+    for first, after in _months(today, ahead + 1):
+        connection.execute(sa.text(
+            f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table}_{first:%Y_%m} PARTITION OF {table} "
+            f"FOR VALUES FROM ('{first_name(first)}') TO ('{first_name(after)}')"))
+
+
+def _unfinished(connection: sa.Connection, month: date, here: set[str]) -> Iterator[str]:
+    """Why this month is still in use: what is sent, posted, handed over or looked at is found in its part."""
+    counts = {
+        "message": {
+            "messages of {} are still on their way":
+                "SELECT count(*) FROM {} WHERE state IN ('held', 'created', 'sending', 'unknown', 'sent', 'handed')",
+            "letters of {} wait at a centre for their household":
+                "SELECT count(*) FROM {} JOIN unreached USING (id) WHERE unreached.ended_at IS NULL",
+        },
+        "receipt": {"receipts of {} are still to be settled": "SELECT count(*) FROM {} WHERE look_at IS NOT NULL"},
+    }
+    for table in here & counts.keys():
+        for why, query in counts[table].items():
+            if number := connection.scalar(sa.text(query.format(f"{SCHEMA}.{table}_{month:%Y_%m}"))):
+                yield f"{number} {why.format(f'{month:%Y-%m}')}"
 
 
 def _take_off(database: Database, table: str, part: str, folder: Path) -> Path:

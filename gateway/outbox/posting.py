@@ -16,13 +16,12 @@ from channels.text import parts
 from gateway.db import among, insert, insert_new, new_id
 from gateway.outbox.message import (
     NOTICE,
-    TELEPHONES,
     Message,
     Promise,
     Settlement,
     move,
     opened,
-    placed,
+    placed_all,
     promise_of,
     subject_of,
     told,
@@ -121,17 +120,22 @@ def close(session: Session, vault: Vault, msisdn: str, notices: Sequence[str], n
     return [settled for settled in (told(message, now) for message in moved) if settled]
 
 
+def promised(session: Session, things: Iterable[tuple[UUID | None, str, str]]) -> bool:
+    """Whether one of these has been promised by text."""
+    keys = [promise_of(*thing, "sms") for thing in things]
+    return session.scalar(sa.select(Promise.id).where(Promise.id.in_(keys)).limit(1)) is not None
+
+
 def texted(session: Session, things: Iterable[Thing]) -> dict[Thing, list[Texted]]:
     """Where each of these was texted, one telephone after the other."""
-    keys = {promise_of(*thing[:2], placed(thing[2], place), "sms"): thing
-            for thing in things for place in range(TELEPHONES)}
-    promised = {message_id: keys[key] for key, message_id in session.execute(
+    keys = {promise_of(*thing[:2], subject, "sms"): thing for thing in things for subject in placed_all(thing[2])}
+    named = {message_id: keys[key] for key, message_id in session.execute(
         sa.select(Promise.id, Promise.message_id).where(among(session, Promise.id, list(keys))))}
     found: dict[Thing, list[Texted]] = {}
     for message_id, to_blind, tell_by in session.execute(sa.select(
             Message.id, Message.to_blind, Message.tell_by).where(
-            among(session, Message.id, list(promised))).order_by(Message.id)):
-        found.setdefault(promised[message_id], []).append(Texted(to_blind, tell_by))
+            among(session, Message.id, list(named))).order_by(Message.id)):
+        found.setdefault(named[message_id], []).append(Texted(to_blind, tell_by))
     return found
 
 
@@ -154,7 +158,7 @@ def cancel_told(session: Session, told: Iterable[Settlement], now: datetime) -> 
     for one in told:
         home, subject = str(one.household_id), subject_of(one.subject)
         same += [promise_of(home, one.notice, subject, "letter"),
-                 *(promise_of(home, one.notice, placed(subject, place), "sms") for place in range(TELEPHONES))]
+                 *(promise_of(home, one.notice, placed_, "sms") for placed_ in placed_all(subject))]
     waiting = session.scalars(sa.select(Promise.message_id).where(among(session, Promise.id, same))).all()
     if waiting:
         session.execute(sa.update(Message).where(

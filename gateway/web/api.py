@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway import errands
 from gateway.errands import Asked, Errand, Given
-from gateway.outbox import Message
+from gateway.outbox import Message, placed_all
 from gateway.registry import audit
 from gateway.registry.clock import day_of
 from gateway.runtime import Runtime
@@ -224,10 +224,12 @@ def _named(errand_id: str) -> UUID:
 
 
 def _standing(session: Session, errand: Errand) -> dict[str, object]:
-    """Where the last message of an errand stands: a letter that took the place of a text counts, and not the text."""
+    """Where an errand stands: as the message that arrived, at whichever telephone; else as the last one, since a
+    further telephone, or a letter, takes the place of a text."""
     last = session.scalars(sa.select(Message).where(
         Message.household_id == errand.household_id, Message.notice == errand.notice,
-        Message.subject == str(errand.id)).order_by(Message.id.desc()).limit(1)).first()
+        Message.subject.in_(placed_all(str(errand.id))))
+        .order_by(sa.case((Message.state == "delivered", 0), else_=1), Message.id.desc()).limit(1)).first()
     return {
         "id": str(errand.id), "notice": errand.notice, "state": last.state if last else "created",
         "medium": last.medium if last else None, "parts": last.parts if last and last.medium == "sms" else None,

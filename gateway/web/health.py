@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from sqlalchemy.orm import Session
 
+from gateway import hours, unreached
 from gateway import routes as routing
-from gateway import unreached
-from gateway.outbox import Message, ReceiptRecord
+from gateway.outbox import Message, ReceiptRecord, months
 from gateway.registry.complaint import Complaint
 from gateway.registry.review import Review
 from gateway.runtime import Runtime
@@ -21,6 +23,8 @@ from gateway.untold import Untold
 
 # A due message that waits longer than this means that no worker or no clock is running.
 WAITS_AT_MOST = timedelta(minutes=5)
+# The states of what is not over, as the indexes of the table part them.
+OPEN = (("created",), ("held",), ("sending", "unknown", "sent", "handed"))
 
 
 def routes(runtime: Runtime) -> Blueprint:
@@ -56,11 +60,11 @@ class Figures:
     def collect(self) -> Iterator[Metric]:
         """The metric families, by prometheus_client's protocol."""
         with self._runtime.database.read() as session:
-            messages = GaugeMetricFamily("mouachir_messages", "Messages by medium and state",
+            messages = GaugeMetricFamily("mouachir_messages", "Messages by medium and state: all that wait or are on "
+                                         "their way; of the others those of this month and the last",
                                          labels=["medium", "state"])
-            for medium, state, count in session.execute(
-                    sa.select(Message.medium, Message.state, sa.func.count()).group_by(Message.medium, Message.state)):
-                messages.add_metric([medium, state], count)
+            for (medium, state), number in sorted(_messages(session).items()):
+                messages.add_metric([medium, state], number)
             yield messages
             for name, model, said in (("mouachir_reviews", Review, "Reviews asked"),
                                       ("mouachir_complaints", Complaint, "Complaints received")):
@@ -81,7 +85,8 @@ class Figures:
             for provider, _ in self._runtime.settings.sms_providers:
                 stopped.add_metric([provider], provider in stops)
             yield stopped
-        yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
+        yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "For how long the oldest text that is due "
+                                "could have been sent: the quiet hours of its lane do not count",
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):
             family: CounterMetricFamily | None = None
@@ -94,11 +99,27 @@ class Figures:
 
 
 def _oldest_due_s(runtime: Runtime) -> float:
-    now = runtime.clock()
+    now, asleep = runtime.clock(), runtime.settings.asleep
+    longest = timedelta()
     with runtime.database.read() as session:
-        oldest = session.scalar(sa.select(sa.func.min(Message.not_before)).where(
-            Message.state == "created", Message.medium == "sms", Message.not_before <= now))
-    return (now - oldest).total_seconds() if oldest else 0.0
+        for lane in hours.lanes_awake(now, asleep):
+            oldest = session.scalar(sa.select(sa.func.min(Message.not_before)).where(
+                Message.state == "created", Message.medium == "sms", Message.lane == lane))
+            if oldest and oldest < now:
+                longest = max(longest, hours.waking(oldest, now, asleep, lane))
+    return longest.total_seconds()
+
+
+def _messages(session: Session) -> Counter[tuple[str, str]]:
+    """By medium and state. Of older months only what an index holds is counted, and no part is read whole."""
+    today = datetime.now(UTC).date()
+    since = months.first_name((today.replace(day=1) - timedelta(days=1)).replace(day=1))
+    counted: Counter[tuple[str, str]] = Counter()
+    for where in (Message.id >= since, *(sa.and_(Message.id < since, Message.state.in_(states)) for states in OPEN)):
+        for medium, state, number in session.execute(sa.select(Message.medium, Message.state, sa.func.count())
+                                                     .where(where).group_by(Message.medium, Message.state)):
+            counted[medium, state] += number
+    return counted
 
 
 def _works(check: object) -> bool:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import logging
 import re
 
-import sqlalchemy as sa
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
 from channels.base import Inbound, Screen
 from channels.text import Budget, digits
+from gateway import outbox
 from gateway.dialogue.acts.telephones import language
 from gateway.dialogue.engine import Position, screen
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.memory import Busy
 from gateway.dialogue.states import WORDS, Question
 from gateway.keywords import meant, number_in
-from gateway.outbox import Message
+from gateway.notices import ANSWER
 from gateway.registry import household as households
 from gateway.runtime import Runtime
 from gateway.web import limits
@@ -39,6 +39,8 @@ TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 # very same words; then silence.
 ANSWERS_A_DAY, SAME_A_DAY = 40, 5
 LIVES_S = 3600
+# What an answer to a text may be.
+ANSWERS = (ANSWER, "sms_help", "stopped")
 # Three parts of a text, less what a two-septet sign at the end of a part may cost.
 THREE_PARTS = Budget(3 * 153 - 3, 3 * 67 - 3)
 
@@ -80,7 +82,7 @@ def answer(runtime: Runtime, inbound: Inbound) -> None:
     said = meant(inbound.body)
     answers = _may_answer(runtime, inbound, subject)
     with runtime.database.write() as session:
-        if session.scalar(sa.select(Message.id).where(Message.subject == subject).limit(1)):
+        if outbox.promised(session, [(None, notice, subject) for notice in ANSWERS]):
             return
         homes = households.households_of(session, runtime.vault, inbound.msisdn)
         chosen, _ = language(call_of(runtime, CHANNEL, subject, inbound.msisdn)(session))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -37,7 +38,8 @@ from gateway.web.api import UNKNOWN_A_DAY
 from gateway.web.problems import PROBLEMS, TYPES, Name
 from gateway.words import Words
 from jobs.sweep import sweep
-from tests.conftest import a_row, open_house, register
+from tests.conftest import SETTINGS, a_row, open_house, register
+from tests.test_tellings import arrives
 from tests.web.desk import client, contents, homes, rows
 
 one_kind = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -134,6 +136,20 @@ def test_what_became_of_it_is_told_and_nothing_of_the_household(runtime, web, cl
     assert (seen.json["medium"], seen.json["state"]) == ("letter", "created"), "the letter took the text's place"
     assert jsonschema_rs.is_valid(SCHEMAS["Message"], seen.json)
     assert jsonschema_rs.is_valid(SCHEMAS["Accepted"], answer.json)
+
+
+def test_what_arrived_at_a_further_telephone_arrived_whatever_became_of_the_others(runtime, web, clock):
+    phones = [{"phone": phone, "consent": True} for phone in ("0612345671", "0712345672")]
+    register(runtime, a_row("2900000003", contacts=phones))
+    answer = post(web, {**BODY, "household": "2900000003"})
+    arrives(runtime, "failed", notice="programme_invites")
+    assert look(web, answer).json["state"] == "created", "the further telephone took the first one's place"
+    arrives(runtime, subject=f"{answer.json['id']}/1")
+    assert look(web, answer).json["state"] == "delivered"
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.notice == "programme_invites").values(
+            state=sa.case((Message.subject.endswith("/1"), "cancelled"), else_="delivered")))
+    assert look(web, answer).json["state"] == "delivered"
 
 
 def test_a_message_is_its_clients_alone(web):
@@ -269,9 +285,23 @@ def test_a_reference_that_is_refused_leaves_its_key_free(runtime, web):
     assert post(web, {**other, "reference": "r2"}, key="the-same-key").status_code == 202
 
 
-def test_of_a_key_and_a_reference_only_digests_are_kept(runtime, web):
+def test_of_a_key_and_a_reference_nothing_is_kept_that_can_be_guessed_without_our_keys(runtime, web):
     post(web, {**BODY, "reference": "household-2900000001"}, key="household-2900000001")
-    assert "2900000001" not in repr(contents(runtime))
+    kept = repr(contents(runtime))
+    assert "2900000001" not in kept
+    assert repr(hashlib.sha256(b"tayssir\nhousehold-2900000001").digest()) not in kept
+
+
+def test_a_key_and_a_reference_are_known_while_our_keys_are_being_changed(runtime, web, tmp_path, clock):
+    body = {**BODY, "reference": "r1"}
+    first = post(web, body, key="the-same-key")
+    changed = open_house(runtime.settings.database_url, runtime.settings.redis_url, tmp_path, clock,
+                         API_CLIENTS=CLIENTS, SECRET_KEYS=f"2:{base64.b64encode(b'k' * 32).decode()},"
+                                                          f"{SETTINGS['SECRET_KEYS']}")
+    assert post(client(changed), body, key="the-same-key").json == first.json
+    assert post(client(changed), body, key="another-key").json == first.json
+    assert len(rows(changed, Errand)) == 1
+    changed.close()
 
 
 def test_while_the_first_is_worked_on_another_is_told_to_wait(runtime, web):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.outbox import Message
+from gateway import hours
+from gateway.outbox import REPLY, Message, months
+from gateway.registry.clock import CASABLANCA
 from tests.conftest import a_row, open_house, register
 from tests.web.desk import CODE, PHONE, PIN, TOKEN, USSD, Handset, client, give_pin, rows
 
@@ -62,6 +65,54 @@ def test_a_text_that_waits_too_long_is_seen_but_turns_no_caller_away(runtime, cl
     assert (ready.status_code, ready.json["checks"]["outbox"]) == (200, False)
     oldest, = [family for family in figures(web)[0] if family.name == "mouachir_outbox_oldest_due_seconds"]
     assert oldest.samples[0].value == 360.0
+
+
+def oldest_due(web) -> float:
+    oldest, = [family for family in figures(web)[0] if family.name == "mouachir_outbox_oldest_due_seconds"]
+    return oldest.samples[0].value
+
+
+@one_kind
+def test_a_text_that_waits_for_the_morning_rings_no_alarm_at_night_nor_when_its_lane_wakes(runtime, clock):
+    clock.now = datetime(2026, 11, 23, 23, tzinfo=CASABLANCA).astimezone(UTC)
+    register(runtime, a_row())
+    (text,) = rows(runtime, Message)
+    web, wakes = client(runtime), hours.awake(clock(), runtime.settings.asleep, text.lane)
+    for now, waited in ((clock() + timedelta(hours=3), 0), (wakes, 0), (wakes + timedelta(seconds=60), 60)):
+        clock.now = now
+        assert (oldest_due(web), web.get("/health/ready").json["checks"]["outbox"]) == (waited, True)
+
+
+@one_kind
+def test_an_answer_that_waits_is_seen_at_night_too(runtime, clock):
+    clock.now = datetime(2026, 11, 23, 23, tzinfo=CASABLANCA).astimezone(UTC)
+    register(runtime, a_row())
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).values(lane=REPLY))
+    clock.forward(minutes=6)
+    assert oldest_due(client(runtime)) == 360
+
+
+@pytest.mark.parametrize(("state", "counted"), [
+    ("created", True), ("sent", True), ("held", True), ("handed", True), ("delivered", False)])
+def test_of_what_is_long_over_there_is_no_figure_and_of_what_is_not_there_is(runtime, state, counted):
+    register(runtime, a_row())
+    last_year = datetime.now(UTC).date() - timedelta(days=365)
+    with runtime.database.write() as session:
+        months.prepare(session.connection(), last_year, 0)
+        session.execute(sa.update(Message).values(id=months.first_name(last_year), state=state))
+    messages, = [family for family in figures(client(runtime))[0] if family.name == "mouachir_messages"]
+    assert bool(messages.samples) is counted
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_oldest_text_is_found_without_reading_those_that_wait(runtime):
+    with runtime.database.read() as session:
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(session.scalars(sa.text(
+            "EXPLAIN SELECT min(not_before) FROM message WHERE state = 'created' AND medium = 'sms' AND lane = 1")))
+    assert "Index Only Scan" in plan
+    assert "Limit" in plan
 
 
 def test_figures_parse_and_no_family_stands_twice(runtime):

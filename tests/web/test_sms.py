@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from channels.text import parts
 from gateway import outbox
@@ -352,3 +353,13 @@ def test_whoever_stopped_and_writes_to_us_is_answered(runtime, web):
     with runtime.database.write() as session:
         claims = outbox.claim(session, runtime.vault, waiting, "twilio", runtime.clock(), timedelta(seconds=60))
     assert len(claims) == len(waiting) == 2
+
+
+@one_kind
+def test_a_text_that_comes_once_more_when_its_answer_is_archived_is_not_obeyed_again(runtime, web):
+    text(web, "STOP", "in-1")
+    text(web, "START", "in-2")
+    with runtime.database.write() as session:
+        session.execute(sa.delete(Message).where(Message.household_id.is_(None)))
+    text(web, "STOP", "in-1")
+    assert stopped(runtime) == [False]

@@ -16,7 +16,8 @@ revision = "0005"
 down_revision = "0004"
 
 DUE, HELD = sa.text("state = 'created'"), sa.text("state = 'held'")
-OPEN = sa.text("state IN ('sending', 'unknown', 'sent')")
+WAITS = sa.text("state = 'created' AND medium = 'sms'")
+OPEN = sa.text("state IN ('sending', 'unknown', 'sent', 'handed')")
 WAITING, IN_A_RUN = sa.text("look_at IS NOT NULL"), sa.text("run IS NOT NULL")
 OF_OLD = ("message", "attempt", "receipt")
 
@@ -96,6 +97,7 @@ def _create() -> None:
     )
     op.create_index("ix_message_due", "message", ["medium", "lane", "tell_by", "id"], postgresql_where=DUE,
                     sqlite_where=DUE)
+    op.create_index("ix_message_waits", "message", ["lane", "not_before"], postgresql_where=WAITS, sqlite_where=WAITS)
     op.create_index("ix_message_held", "message", ["campaign_id", "id"], postgresql_where=HELD, sqlite_where=HELD)
     op.create_index("ix_message_open", "message", ["state", "changed_at"], postgresql_where=OPEN, sqlite_where=OPEN)
     op.create_index("ix_message_run", "message", ["run"], postgresql_where=IN_A_RUN, sqlite_where=IN_A_RUN)

@@ -16,7 +16,7 @@ def upgrade() -> None:
         "errand",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("client", sa.String(length=40), nullable=False),
-        sa.Column("reference_digest", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("reference_blind", sa.LargeBinary(length=32), nullable=True),
         sa.Column("body_blind", sa.LargeBinary(length=32), nullable=False),
         sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("notice", sa.String(length=40), nullable=False),
@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("accepted_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_errand_household_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_errand")),
-        sa.UniqueConstraint("reference_digest", name=op.f("uq_errand_reference_digest")),
+        sa.UniqueConstraint("reference_blind", name=op.f("uq_errand_reference_blind")),
     )
     op.create_index(op.f("ix_errand_household_id"), "errand", ["household_id"])
     op.create_table(
