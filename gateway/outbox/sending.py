@@ -26,6 +26,7 @@ from gateway.outbox.message import (
     opened,
     told,
 )
+from gateway.outbox.parts import keep_parts
 from gateway.registry.suppression import is_suppressed
 from gateway.vault import Vault
 
@@ -142,6 +143,7 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
     What is certain counts even after the lease, as long as nobody has sent again. A receipt that has come in the
     meantime knows better than a send that did not hear its answer.
     """
+    results = list(results)
     accepted: list[tuple[Claim, Accepted]] = []
     settlements = []
     for held, result in results:
@@ -150,6 +152,8 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
         else:
             settlements.append(told(_fail(session, held, result, now, jitter), now))
     _accept(session, accepted, now)
+    keep_parts(session, ((held.id, held.fence, held.provider, names) for held, result in results
+                         if (names := _names(result))))
     return [settlement for settlement in settlements if settlement]
 
 
@@ -207,6 +211,17 @@ def _fail(session: Session, held: Claim, error: SendError, now: datetime, jitter
     return message
 
 
+def _names(result: Result) -> tuple[str, ...]:
+    """What a provider calls the parts of a text, where it takes each by itself."""
+    match result:
+        case Accepted(more=(_, *_)):
+            return result.provider_id, *result.more
+        case Unknown():
+            return result.accepted
+        case _:
+            return ()
+
+
 def _reading(error: SendError) -> tuple[str, str]:
     """What a send that was not accepted means: the attempt's outcome, and the message's next state."""
     match error:
@@ -220,7 +235,7 @@ def _reading(error: SendError) -> tuple[str, str]:
             return "misconfigured", "created"
         case _:
             # A provider's own code is a refusal; a word of ours, that nobody was reached.
-            return "refused" if error.code.isdigit() else "unavailable", "created"
+            return "refused" if error.code[:1].isdigit() else "unavailable", "created"
 
 
 def _wait(outcome: str, tries: int, error: SendError, jitter: Jitter) -> timedelta:
