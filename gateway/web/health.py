@@ -11,8 +11,8 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gateway import bind, unreached
 from gateway import routes as routing
-from gateway import unreached
 from gateway.outbox import Message, ReceiptRecord
 from gateway.registry.complaint import Complaint
 from gateway.registry.review import Review
@@ -81,6 +81,11 @@ class Figures:
             for provider, _ in self._runtime.settings.sms_providers:
                 stopped.add_metric([provider], provider in stops)
             yield stopped
+            if self._runtime.settings.smpp:
+                bound = GaugeMetricFamily("mouachir_bound", "1: a process is bound to the operator's SMSC",
+                                          labels=["provider"])
+                bound.add_metric(["smpp"], "smpp" not in bind.unbound(session, self._runtime.clock()))
+                yield bound
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "Age of the oldest message that is due",
                                 _oldest_due_s(self._runtime))
         for name, counts in groupby(self._runtime.counts(), key=lambda counted: counted[0]):
