@@ -17,6 +17,8 @@ jobs keep the hours.
       errands.py     what programmes have households told, once however often they ask
       post.py        on which day a letter is posted, and when it is there
       routes/        by which provider a text goes: choice, weights that move, stops, and the history of both
+      bind.py        which process holds the one connection to an operator's SMSC; it is `jobs.smpp`, which sends and
+                     hears by `channels.sms.smpp`
       calling.py     people who are called back; doubt.py telephones that may be somebody else's by now
       keywords.py    what somebody means by a text
       tellings.py    event -> notice, and the facts that fill it
@@ -52,8 +54,8 @@ jobs keep the hours.
                      operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (the sheet)
     jobs/            alarm, relay, deliver, receipts, weigh, letters, sweep, tell, deadlines, call_backs,
-                     voice_messages, doubts, campaigns, months; worker (one of them urgent) and clock are the
-                     processes
+                     voice_messages, doubts, campaigns, months; worker (one of them urgent), clock and smpp (bound to an
+                     operator, by a tenure) are the processes
 
 The rooms of the registry:
 

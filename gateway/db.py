@@ -188,6 +188,13 @@ def _go_as_columns(session: Session, model: type[Base], rows: Sequence[Mapping[s
             and not any(isinstance(model.__table__.c[name].type, sa.JSON) for name in rows[0]))
 
 
+def insert_missing(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose keys are not there yet."""
+    if rows:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        session.execute(dialect.insert(model).on_conflict_do_nothing().execution_options(render_nulls=True), list(rows))
+
+
 @cache
 def _insert_one(model: type[Base]) -> Any:
     return sa.insert(model.__table__)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -36,11 +37,14 @@ from gateway.registry.formula import BadFormula, Formula
 from gateway.registry.intake import Intake
 from gateway.registry.programme import Programme
 from gateway.registry.scoring import Scorer
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, SmppAccount
 from gateway.tellings import Reader
 from gateway.timekeeper import Timekeeper
 from gateway.vault import Vault
 from gateway.words import TEMPLATES, Words
+
+if TYPE_CHECKING:
+    from channels.sms.smpp import SmppSms
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +147,8 @@ class Runtime:
     def pace(self) -> Pace:
         """How many parts a second each provider may be handed."""
         return Pace(self.redis, self.settings.sms_rates, {name: account.sender for name, account in (
-            ("twilio", self.settings.twilio), ("africastalking", self.settings.africastalking)) if account})
+            ("twilio", self.settings.twilio), ("africastalking", self.settings.africastalking),
+            ("smpp", self.settings.smpp)) if account})
 
     def pause(self, line: str) -> None:
         """Make no calls by this line for a while: its account or number needs an operator, or it is too busy."""
@@ -206,7 +211,24 @@ def _channels(settings: Settings) -> dict[str, SmsChannel]:
         channels["twilio"] = open_sms("twilio", **asdict(settings.twilio), public_url=settings.public_url)
     if settings.africastalking:
         channels["africastalking"] = open_sms("africastalking", **asdict(settings.africastalking))
+    if settings.smpp:
+        channels["smpp"] = open_smpp(settings.smpp)
     return channels
+
+
+def open_smpp(account: SmppAccount) -> SmppSms:
+    """An account at an SMSC. It sends nothing before it is started, which `jobs.smpp` alone does, in one process.
+
+    Raises `SettingsError`.
+    """
+    # The import is in here because most houses have no SMSC to speak to.
+    from channels.sms.smpp import SmppSms
+
+    try:
+        return SmppSms(**asdict(account))
+    except ValueError as error:
+        # What else an account cannot be, the settings have told already.
+        raise SettingsError([f"SMPP_CA_FILE: {error}"]) from None
 
 
 def _telephones(settings: Settings) -> dict[str, Telephony]:

@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 from channels.ussd.wire import BadWire, Wire
 
-PROVIDERS = ("twilio", "africastalking")
+PROVIDERS = ("twilio", "africastalking", "smpp")
+# An operator's SMSC carries no calls.
+OF_CALLS = ("twilio", "africastalking")
 TOKENS_OF_A_CLIENT = 2
 TELEPHONE = r"\+[1-9][0-9]{7,14}"
+SMPP_SENDER = rf"(?=.*[A-Za-z])[A-Za-z0-9 ._-]{{1,11}}|[0-9]{{3,8}}|{TELEPHONE}"
 ROUTE_RULE = (r"(?:(?P<network>[0-9]{5,6})(?:/(?P<locale>[a-z]{2,3}-[A-Z]{2}))?|(?P<language>[a-z]{2,3}-[A-Z]{2}))"
               r":(?P<provider>[a-z]+)=(?P<weight>[0-9]{1,3})")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,6 +59,21 @@ class AfricasTalkingAccount:
     api_key: str = field(repr=False)
     sender: str
     base_url: str
+
+
+@dataclass(frozen=True)
+class SmppAccount:
+    """A bind at an operator's SMSC. `sender` is a name, a short code, or a telephone with its `+`; `window` the
+    contract's."""
+
+    base_url: str
+    system_id: str
+    password: str = field(repr=False)
+    sender: str
+    system_type: str
+    window: int
+    ca_file: str
+    server_name: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,7 @@ class Settings:
     sms_rates: Mapping[str, float]
     twilio: TwilioAccount | None
     africastalking: AfricasTalkingAccount | None
+    smpp: SmppAccount | None
     voice_provider: str
     voice_number: str
     missed_call_number: str
@@ -162,6 +181,17 @@ class Settings:
                 sender=read.text("AFRICASTALKING_SENDER"),
                 base_url=read.url("AFRICASTALKING_BASE_URL", "https://api.africastalking.com/version1"),
             ) if "africastalking" in named else None,
+            smpp=SmppAccount(
+                base_url=read.smsc("SMPP_URL"),
+                system_id=read.pattern("SMPP_SYSTEM_ID", r"[!-~]{1,15}", "at most 15 letters of ASCII"),
+                password=read.pattern("SMPP_PASSWORD", r"[!-~]{1,8}", "at most 8 letters of ASCII"),
+                sender=read.pattern("SMPP_SENDER", SMPP_SENDER, "a name of at most 11 letters, a short code, or a "
+                                    "telephone with its +"),
+                system_type=read.pattern("SMPP_SYSTEM_TYPE", r"[!-~]{0,12}", "at most 12 letters of ASCII", ""),
+                window=read.days("SMPP_WINDOW", 10, at_most=1000),
+                ca_file=read.text("SMPP_CA_FILE", ""),
+                server_name=read.text("SMPP_SERVER_NAME", ""),
+            ) if "smpp" in named else None,
             voice_provider=read.voice_provider("VOICE_PROVIDER", named),
             voice_number=read.voice_number("VOICE_NUMBER"),
             missed_call_number=read.missed_call_number("MISSED_CALL_NUMBER"),
@@ -254,6 +284,15 @@ class _Reader:
             self.problems.append(f"{name}: write an address, as https://host or https://host:8443/path")
         elif value.startswith("http:") and urlsplit(value).hostname not in LOOPBACK:
             self.problems.append(f"{name}: must begin with https:// (http only on loopback)")
+        return value
+
+    def smsc(self, name: str) -> str:
+        """An SMSC's address."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"smpps?://(\[[0-9a-fA-F:]+\]|[^][:/?#@\s]+)(:[0-9]{1,5})?", value):
+            self.problems.append(f"{name}: write an address, as smpps://host:3550")
+        elif value.startswith("smpp:") and urlsplit(value).hostname not in LOOPBACK:
+            self.problems.append(f"{name}: must begin with smpps:// (smpp only on loopback, as to a tunnel's end)")
         return value
 
     def distance(self, name: str, default: str) -> Decimal:
@@ -395,15 +434,15 @@ class _Reader:
 
     def voice_provider(self, name: str, accounts: Sequence[str]) -> str:
         """Whose account carries telephone calls; empty for none. `accounts` are those that were read."""
-        value = self.pattern(name, "|".join(PROVIDERS), " or ".join(PROVIDERS), "")
-        if value in PROVIDERS and accounts and value not in accounts:
+        value = self.pattern(name, "|".join(OF_CALLS), " or ".join(OF_CALLS), "")
+        if value in OF_CALLS and accounts and value not in accounts:
             self.problems.append(f"{name}: name {value} in SMS_PROVIDERS too, to have its account read; "
                                  f"{value}:0 sends no texts")
         return value
 
     def voice_number(self, name: str) -> str:
         """Needed only where there are calls."""
-        needed = None if self.text("VOICE_PROVIDER", "") in PROVIDERS else ""
+        needed = None if self.text("VOICE_PROVIDER", "") in OF_CALLS else ""
         return self.pattern(name, TELEPHONE, "+212530000080", needed)
 
     def missed_call_number(self, name: str) -> str:

@@ -8,6 +8,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from gateway.bind import BOUND
+
 # In the order of service: what wakes others first, then texts by lane, then paper and what there may be millions of.
 QUEUES = ("clock", "replies", "calls", "receipts", "decisions", "notices", "announcements", "paper")
 # A text's queue is that of its lane.
@@ -44,9 +46,9 @@ def _waiting(name: str) -> str:
     return f"rung:{name}"
 
 
-def lane_queue(lane: int) -> str:
-    """The queue of a lane's texts."""
-    return LANE_QUEUES[lane]
+def lane_queue(lane: int, provider: str = "") -> str:
+    """The queue of a lane's texts. Those by a provider that one process is bound to have queues of their own."""
+    return f"{provider}-{LANE_QUEUES[lane]}" if provider in BOUND else LANE_QUEUES[lane]
 
 
 def backlog(redis: Redis, queue: str) -> int:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -36,21 +36,23 @@ GATHERED_S = 0.03
 Result = Accepted | SendError
 
 
-def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> int:
+def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str],
+            may_go: Callable[[], bool] = lambda: True) -> int:
     """Send those of these messages that are still due by this provider. Returns how many were claimed.
 
-    Where this house has no such provider any more, the relay draws another once their alarm is over.
+    Once one `may_go` no more, what is in the air is settled, and the others are left to the relay. Where this house has
+    no such provider any more, the relay draws another once their alarm is over.
     """
     if provider not in runtime.channels:
         return 0
-    return runtime.loop.run(_Flight(runtime, provider, lane).fly([UUID(written) for written in ids]))
+    return runtime.loop.run(_Flight(runtime, provider, lane, may_go).fly([UUID(written) for written in ids]))
 
 
 class _Flight:
     """The sends of one job."""
 
-    def __init__(self, runtime: Runtime, provider: str, lane: int) -> None:
-        self._runtime, self._provider, self._lane = runtime, provider, lane
+    def __init__(self, runtime: Runtime, provider: str, lane: int, may_go: Callable[[], bool]) -> None:
+        self._runtime, self._provider, self._lane, self._may_go = runtime, provider, lane, may_go
         self._flying: set[asyncio.Task[None]] = set()
         self._ended: list[tuple[Claim, Result]] = []
         self._settling: asyncio.Task[None] | None = None
@@ -73,7 +75,7 @@ class _Flight:
     async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
         """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
         ends, at = time.monotonic() + SLICE_S, 0
-        while at < len(ids) and time.monotonic() < ends:
+        while at < len(ids) and time.monotonic() < ends and self._may_go():
             while self._in_air > WINDOW - AT_ONCE:
                 self._landed.clear()
                 await self._landed.wait()

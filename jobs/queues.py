@@ -7,7 +7,7 @@ Here a job can only name one of `JOBS`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
 
 from gateway.runtime import Runtime
 from jobs import (
@@ -60,16 +61,18 @@ class JobFailed(Exception):
 
 
 class HouseJob(Job):
-    """A job that can only be one of `JOBS`, and that calls nobody back."""
+    """A job that can only be one of `jobs`, and that calls nobody back."""
 
     runtime: Runtime
+    jobs: Mapping[str, Callable[..., object]]
 
     @property
     def func(self) -> Callable[..., object] | None:
         """The function, with the runtime in its hand."""
-        if self.instance is not None or self.func_name not in JOBS:
+        name = self.func_name
+        if self.instance is not None or name is None or name not in self.jobs:
             raise JobFailed("not a job of this house")
-        return partial(_run, self.func_name, self.runtime)
+        return partial(_run, name, self.jobs[name], self.runtime)
 
     def restore(self, raw_data: Any) -> Any:
         """As RQ does, without the callbacks and webhooks that a stranger may have written."""
@@ -91,18 +94,42 @@ class HouseWorker(SimpleWorker):
             super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
-def worker(runtime: Runtime, names: Sequence[str] = QUEUES) -> HouseWorker:
+class BoundWorker(HouseWorker):
+    """Takes jobs only while it `may_go`, and ends when it may not. For a thread: signals are its process's affair."""
+
+    death_penalty_class = TimerDeathPenalty
+
+    def __init__(self, *arguments: Any, may_go: Callable[[], bool], **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._may_go = may_go
+
+    def _install_signal_handlers(self) -> None:
+        """None."""
+
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None,
+                                     max_idle_time: int | None = None) -> tuple[Job, Queue] | None:
+        """The next job, or None for none that may be taken. What to wait for is looked at every second."""
+        while self._may_go():
+            found = super().dequeue_job_and_maintain_ttl(timeout, 1)
+            if found:
+                return found
+        return None
+
+
+def worker(runtime: Runtime, names: Sequence[str] = QUEUES, jobs: Mapping[str, Callable[..., object]] = JOBS,
+           may_go: Callable[[], bool] | None = None) -> HouseWorker:
     """A worker that runs jobs in its own process: a fork for each would load the house again each time."""
-    house_job = type("HouseJob", (HouseJob,), {"runtime": runtime})
+    house_job = type("HouseJob", (HouseJob,), {"runtime": runtime, "jobs": jobs})
     queues = [Queue(name, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job) for name in names]
-    return HouseWorker(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
-                       log_job_description=False)
+    kind: Callable[..., HouseWorker] = partial(BoundWorker, may_go=may_go) if may_go else HouseWorker
+    return kind(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
+                log_job_description=False)
 
 
-def _run(name: str, runtime: Runtime, *arguments: Any) -> object:
+def _run(name: str, job: Callable[..., object], runtime: Runtime, *arguments: Any) -> object:
     answered(runtime.redis, name)
     try:
-        return JOBS[name](runtime, *arguments)
+        return job(runtime, *arguments)
     except Exception as error:
         log.exception("job %s failed", name)
         raise JobFailed(type(error).__name__) from None

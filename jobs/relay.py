@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from uuid import UUID
 
-from gateway import outbox
+from gateway import bind, outbox
 from gateway.hours import lanes_awake
 from gateway.outbox import REPLY
 from gateway.routes import Routes
@@ -34,14 +34,21 @@ def relay(runtime: Runtime) -> int:
     most = runtime.pace.most(carrying, AHEAD_S, BATCH * BATCHES_A_ROUND)
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
              if backlog(runtime.redis, lane_queue(lane)) < BACKLOG and (lane == REPLY or not patient)]
+    full = {lane: _full(runtime, lane) for lane in lanes}
     routed: dict[tuple[int, str], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
         routes = Routes.read(session, runtime.settings, now)
         for one in outbox.due(session, now, routes.takes(most), lanes):
-            if route := routes.choose(one):
+            if route := routes.choose(one, full[one.lane]):
                 routed[one.lane, route].append(one.id)
     for (lane, route), ids in routed.items():
         for start in range(0, len(ids), BATCH):
             batch = [str(one) for one in ids[start : start + BATCH]]
-            enqueue(runtime.redis, "deliver", route, lane, batch, queue=lane_queue(lane))
+            enqueue(runtime.redis, "deliver", route, lane, batch, queue=lane_queue(lane, route))
     return sum(map(len, routed.values()))
+
+
+def _full(runtime: Runtime, lane: int) -> frozenset[str]:
+    """The providers with queues of their own that have enough to do in this lane."""
+    return frozenset(name for name, _ in runtime.settings.sms_providers
+                     if name in bind.BOUND and backlog(runtime.redis, lane_queue(lane, name)) >= BACKLOG)

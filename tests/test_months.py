@@ -67,7 +67,7 @@ def test_an_old_month_is_written_to_files_and_taken_off_and_the_rest_stays(runti
     old, new = an_old_text(runtime, "old", "delivered"), a_text(runtime, "new")
     files = months.archive(runtime.database, LAST_YEAR, tmp_path)
     assert [file.name for file in files] == [
-        "message_2025_03.csv.gz", "attempt_2025_03.csv.gz", "receipt_2025_03.csv.gz"]
+        "message_2025_03.csv.gz", "attempt_2025_03.csv.gz", "receipt_2025_03.csv.gz", "part_2025_03.csv.gz"]
     with gzip.open(files[0], "rt") as rows:
         (kept,) = csv.DictReader(rows)
     assert (kept["id"], kept["state"]) == (str(old), "delivered")

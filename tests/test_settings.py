@@ -17,6 +17,7 @@ from gateway.settings import (
     RouteRule,
     Settings,
     SettingsError,
+    SmppAccount,
     in_service,
 )
 from tests.conftest import NOON, SETTINGS, open_house
@@ -38,6 +39,9 @@ GOOD = {
 REQUIRED = sorted(GOOD.keys() - {"TWILIO_BASE_URL", "AFRICASTALKING_BASE_URL"})
 SECRETS = ("a-database-password", "a-redis-password", KEY, OTHER_KEY, str(b"k" * 32), GOOD["CALLBACK_TOKENS"],
            GOOD["TWILIO_AUTH_TOKEN"], GOOD["AFRICASTALKING_API_KEY"], NEXT_TOKEN)
+
+SMPP = {"SMPP_URL": "smpps://smsc.operator.example", "SMPP_SYSTEM_ID": "rsu", "SMPP_PASSWORD": "a-secret",
+        "SMPP_SENDER": "RSU"}
 
 MALFORMED = [
     ("DATABASE_URL", "mysql://host/name"), ("DATABASE_URL", "sqlite://"), ("DATABASE_URL", "sqlite+psycopg:///x.db"),
@@ -135,6 +139,26 @@ def test_a_missing_setting_stops_the_start_and_names_itself(name, nothing):
 def test_a_malformed_setting_stops_the_start_and_names_itself(name, value):
     problems = refused(**{name: value}).problems
     assert [problem.partition(":")[0] for problem in problems] == [name]
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("SMPP_URL", "https://smsc.operator.example"), ("SMPP_URL", "smpps://user@smsc.operator.example"),
+    ("SMPP_URL", "smpps://smsc.operator.example/x"), ("SMPP_URL", "smpp://smsc.operator.example:2775"),
+    ("SMPP_SYSTEM_ID", "s" * 16), ("SMPP_PASSWORD", "a-bad-one"), ("SMPP_SENDER", "a sender too long"),
+    ("SMPP_SENDER", "0612345678901"), ("SMPP_SYSTEM_TYPE", "t" * 13), ("SMPP_WINDOW", "0"), ("SMPP_WINDOW", "1001"),
+])
+def test_an_smsc_that_cannot_be_bound_to_stops_the_start_and_names_itself(name, value):
+    problems = refused(**{**SMPP, "SMS_PROVIDERS": "smpp:1", name: value}).problems
+    assert [problem.partition(":")[0] for problem in problems] == [name]
+
+
+def test_an_smsc_in_the_clear_is_taken_on_loopback_alone():
+    written = {**GOOD, **SMPP, "SMS_PROVIDERS": "smpp:1"}
+    assert Settings.from_env(written).smpp == SmppAccount(
+        "smpps://smsc.operator.example", "rsu", "a-secret", "RSU", "", 10, "", "")
+    assert Settings.from_env({**written, "SMPP_URL": "smpp://127.0.0.1:2775"}).smpp.base_url == "smpp://127.0.0.1:2775"
+    assert "a-secret" not in repr(Settings.from_env(written))
+    assert Settings.from_env({**GOOD, **SMPP}).smpp is None
 
 
 def test_all_problems_are_told_at_once():

@@ -6,6 +6,7 @@
     sending      woken, claimed, sent, settled: hundreds in one statement
     door         what providers report is kept as it comes in
     receipts     one of them, and those that wait
+    parts        those of a text that each have a name at the provider
     settling     what they say of messages, hundreds in the same few statements
     unsure       sends of which nobody knows
     letters      printing runs, the post, what it brings back
@@ -64,7 +65,7 @@ from gateway.outbox.posting import (
     promised,
     texted,
 )
-from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive
+from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive, receive_all
 from gateway.outbox.sending import (
     ALARM,
     SENDS_AT_MOST,
@@ -88,7 +89,7 @@ __all__ = [
     "Claim", "Door", "Draft", "Due", "Message", "Paper", "Promise", "ReceiptRecord", "Settlement", "Texted", "Tracked",
     "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
     "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "placed_all", "post",
-    "post_all", "posted", "printed", "promised", "put_off", "receipts_due", "receive", "report", "resolve", "rest",
-    "run_state", "settle", "settle_receipts", "settlement_of", "subject_in", "subject_of", "texted", "told_a_stranger",
-    "track", "unknowns",
+    "post_all", "posted", "printed", "promised", "put_off", "receipts_due", "receive", "receive_all", "report",
+    "resolve", "rest", "run_state", "settle", "settle_receipts", "settlement_of", "subject_in", "subject_of", "texted",
+    "told_a_stranger", "track", "unknowns",
 ]

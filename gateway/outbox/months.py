@@ -8,7 +8,7 @@ table, and this room has nothing to do there.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from gateway.db import Database
 
 SCHEMA = "months"
 # Each with the name that it is parted by: an attempt lies beside its message.
-TABLES = {"message": "id", "attempt": "message_id", "receipt": "id"}
+TABLES = {"message": "id", "attempt": "message_id", "receipt": "id", "part": "message_id"}
 # A part must be there before the first row of its month. There is none for "all others": PostgreSQL takes a part off
 # without a lock only where there is not.
 AHEAD = 12
@@ -41,12 +41,12 @@ class Part:
     rows: int
 
 
-def prepare(connection: sa.Connection, today: date, ahead: int = AHEAD) -> None:
+def prepare(connection: sa.Connection, today: date, ahead: int = AHEAD, tables: Iterable[str] = TABLES) -> None:
     """Make the parts of this month and of so many more, where they are not there yet."""
     if connection.dialect.name != "postgresql":
         return
     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    for table in TABLES:
+    for table in tables:
         _prepare_one(connection, table, today, ahead)
 
 

@@ -5,7 +5,7 @@ A receipt may come twice, late, out of order, or before our own send is written 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,8 @@ Row = dict[str, Any]
 class ReceiptRecord(Base):
     """A delivery receipt as it came. `names` is the message that its address named, `message_id` the one it is of.
 
-    `to_blinds` are the fingerprints of its number under each key, one behind the other. It is looked at from
-    `look_at` on; None when that is done with.
+    `to_blinds` are the fingerprints of its number under each key, one behind the other, and `also` the other spellings
+    of `provider_id`, a line each. It is looked at from `look_at` on; None when that is done with.
     """
 
     __tablename__ = "receipt"
@@ -47,6 +47,7 @@ class ReceiptRecord(Base):
     temporary: Mapped[bool]
     opted_out: Mapped[bool]
     to_blinds: Mapped[bytes]
+    also: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
     message_id: Mapped[UUID | None] = mapped_column(index=True)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -54,7 +55,12 @@ class ReceiptRecord(Base):
 
 def receive(session: Session, vault: Vault, receipt: Receipt, now: datetime) -> None:
     """Keep a receipt. Nothing is looked up: whoever reported it is not kept waiting."""
-    keep(session, [row(vault, receipt, now)])
+    receive_all(session, vault, [receipt], now)
+
+
+def receive_all(session: Session, vault: Vault, receipts: Iterable[Receipt], now: datetime) -> None:
+    """Keep those that came together."""
+    keep(session, [row(vault, receipt, now) for receipt in receipts])
 
 
 def row(vault: Vault, receipt: Receipt, now: datetime) -> Row:
@@ -64,7 +70,7 @@ def row(vault: Vault, receipt: Receipt, now: datetime) -> Row:
             "names": _uuid(receipt.token), "status": receipt.status[:40], "outcome": receipt.outcome,
             "error": receipt.error[:80] if receipt.error else None, "permanent": receipt.permanent,
             "temporary": receipt.temporary, "opted_out": receipt.opted_out, "to_blinds": b"".join(blinds),
-            "message_id": None, "received_at": now, "look_at": now}
+            "also": "\n".join(receipt.also), "message_id": None, "received_at": now, "look_at": now}
 
 
 def keep(session: Session, rows: Sequence[Row]) -> None:

@@ -27,6 +27,7 @@ from gateway.outbox.message import (
     opened,
     told,
 )
+from gateway.outbox.parts import keep_parts
 from gateway.registry.suppression import is_suppressed
 from gateway.vault import Vault
 
@@ -145,9 +146,9 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
     What is certain counts even after the lease, as long as nobody has sent again. A receipt that has come in the
     meantime knows better than a send that did not hear its answer.
     """
+    results = list(results)
     accepted: list[tuple[Claim, Accepted]] = []
     settlements = []
-    results = list(results)
     _lock(session, [held.id for held, _ in results])
     for held, result in results:
         if isinstance(result, Accepted):
@@ -155,6 +156,8 @@ def settle(session: Session, results: Iterable[tuple[Claim, Result]], now: datet
         else:
             settlements.append(told(_fail(session, held, result, now, jitter), now))
     _accept(session, accepted, now)
+    keep_parts(session, ((held.id, held.fence, held.provider, names) for held, result in results
+                         if (names := _names(result))))
     return [settlement for settlement in settlements if settlement]
 
 
@@ -210,6 +213,17 @@ def _fail(session: Session, held: Claim, error: SendError, now: datetime, jitter
     if message is not None:
         message.avoid = [] if outcome == "throttled" else sorted({*message.avoid, held.provider})
     return message
+
+
+def _names(result: Result) -> tuple[str, ...]:
+    """What a provider calls the parts of a text, where it takes each by itself."""
+    match result:
+        case Accepted(more=(_, *_)):
+            return result.provider_id, *result.more
+        case Unknown():
+            return result.accepted
+        case _:
+            return ()
 
 
 def _reading(error: SendError) -> tuple[str, str]:

@@ -7,8 +7,8 @@ again, ever more rarely, where there is none yet. Only a receipt by which nobody
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random, SystemRandom
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db import among, update_each
 from gateway.outbox.message import FINAL, NEWS, REPLY, TRANSITIONS, Attempt, Message, Settlement
+from gateway.outbox.parts import PARTED, Part, keep_parts, parts_of
 from gateway.outbox.receipts import ReceiptRecord
 from gateway.outbox.sending import SILENT_AFTER
 
@@ -74,6 +75,7 @@ class _Report:
     temporary: bool
     opted_out: bool
     to_blinds: bytes
+    also: str
     received_at: datetime
     owner: UUID | None = None
     message_id: UUID | None = None
@@ -83,6 +85,11 @@ class _Report:
     def blinds(self) -> list[bytes]:
         return [self.to_blinds[start:start + BLIND] for start in range(0, len(self.to_blinds), BLIND)]
 
+    @property
+    def spellings(self) -> list[str]:
+        """The provider's name for it, as it may be written."""
+        return [self.provider_id, *self.also.split("\n")] if self.also else [self.provider_id]
+
     def look_again(self, now: datetime) -> None:
         waited = now - self.received_at
         self.look_at = now + max(waited, LOOK_AGAIN) if waited < LATEST_RECEIPT else None
@@ -90,16 +97,39 @@ class _Report:
 
 @dataclass
 class _Send:
+    """`parts` are the outcomes of those that have names of their own; where it has such, all of them make it whole."""
+
     fence: int
     provider: str
     provider_id: str | None
     outcome: str | None
     changed: bool = False
+    parts: dict[str, str | None] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     @property
     def unnamed(self) -> bool:
         """The same as `UNNAMED`."""
         return self.provider_id is None and self.outcome in (None, "unknown")
+
+    def bears(self, report: _Report) -> bool:
+        """Whether the report names it, or a part of it."""
+        return report.provider == self.provider and any(
+            name == self.provider_id or name in self.parts for name in report.spellings)
+
+    def hear(self, report: _Report) -> str | None:
+        """What became of the whole by what is said of a part: it has failed with one, and arrived with the last.
+
+        None as long as not all of them are known to have been taken.
+        """
+        name = next((name for name in report.spellings if name in self.parts), None)
+        if name and WEIGHT[report.outcome] < WEIGHT[self.parts[name] or "sent"]:
+            self.parts[name] = report.outcome
+            self.told.add(name)
+        outcomes = set(self.parts.values())
+        if self.provider_id is None:
+            return None
+        return "failed" if "failed" in outcomes else "delivered" if outcomes == {"delivered"} else "sent"
 
 
 @dataclass
@@ -130,7 +160,7 @@ def _reports(session: Session, now: datetime, limit: int, only: Collection[UUID]
     kept = ReceiptRecord
     rows = session.execute(sa.select(
         kept.id, kept.provider, kept.provider_id, kept.names, sa.func.coalesce(kept.outcome, "sent"), kept.temporary,
-        kept.opted_out, kept.to_blinds, kept.received_at).where(
+        kept.opted_out, kept.to_blinds, kept.also, kept.received_at).where(
         kept.look_at <= now, among(session, kept.id, list(only)) if only is not None else sa.true())
         .order_by(kept.look_at, kept.id).limit(limit).with_for_update(skip_locked=True))
     return [_Report(*one) for one in rows]
@@ -152,24 +182,56 @@ def _texts(session: Session, ids: Collection[UUID]) -> dict[UUID, _Text]:
             .where(among(session, Attempt.message_id, list(texts))))
         for one in sends:
             texts[one.message_id].sends.append(_Send(*one[:4]))
+        _read_parts(session, texts)
     return texts
+
+
+def _read_parts(session: Session, texts: Mapping[UUID, _Text]) -> None:
+    sends = {(text.id, send.fence): send for text in texts.values() for send in text.sends if send.provider in PARTED}
+    for part in parts_of(session, {message_id for message_id, _ in sends}) if sends else ():
+        sends[part.message_id, part.fence].parts[part.name] = part.outcome
 
 
 def _find_owners(session: Session, reports: Sequence[_Report]) -> None:
     """The messages of those that name none, or none that is there: by the provider's own name, or by the number."""
     if not reports:
         return
-    found = session.execute(sa.select(Attempt.provider, Attempt.provider_id, Attempt.message_id).where(
-        among(session, Attempt.provider_id, list({report.provider_id for report in reports}))))
-    owners = {(provider, provider_id): message_id for provider, provider_id, message_id in found}
-    lost = _blinds_of_the_lost(session, [one for one in reports if (one.provider, one.provider_id) not in owners])
+    owners = _owners(session, reports)
+    lost = _blinds_of_the_lost(session, [report for report in reports if report.id not in owners])
+    named = {(one.provider, one.provider_id, one.to_blinds): owners[one.id] for one in reports if one.id in owners}
     for report in reports:
-        named = report.provider, report.provider_id
-        if named not in owners and not lost.isdisjoint(report.blinds):
-            stranger = _lost_send(session, report)
+        key = report.provider, report.provider_id, report.to_blinds
+        if key not in named and not lost.isdisjoint(report.blinds):
+            stranger = _lost_send(session, report, {name for provider, name, _ in named if provider == report.provider})
             if stranger:
-                owners[named] = stranger
-        report.owner = owners.get(named)
+                named[key] = stranger
+        report.owner = named.get(key)
+
+
+def _owners(session: Session, reports: Sequence[_Report]) -> dict[UUID, UUID]:
+    """By receipt: the message whose send, or a part of it, has that name at the provider.
+
+    Where a name may be written in several ways, each may be somebody else's: then the telephone must be the same.
+    """
+    names = list({name for report in reports for name in report.spellings})
+    found: dict[tuple[str, str], list[UUID]] = defaultdict(list)
+    tables: list[tuple[Any, Any]] = [(Attempt, Attempt.provider_id)]
+    if any(report.provider in PARTED for report in reports):
+        tables.append((Part, Part.name))
+    for table, column in tables:
+        for provider, name, message_id in session.execute(
+                sa.select(table.provider, column, table.message_id).where(among(session, column, names))):
+            found[provider, name].append(message_id)
+    called = {one.id: [owner for name in one.spellings for owner in found.get((one.provider, name), ())]
+              for one in reports}
+    doubted = {owner for one in reports if one.also for owner in called[one.id]}
+    numbers: dict[UUID, bytes] = {}
+    if doubted:
+        numbers.update((row.id, row.to_blind) for row in session.execute(
+            sa.select(Message.id, Message.to_blind).where(among(session, Message.id, list(doubted)))))
+    owners = {one.id: next((owner for owner in called[one.id] if not one.also or numbers.get(owner) in one.blinds),
+                           None) for one in reports}
+    return {receipt: owner for receipt, owner in owners.items() if owner}
 
 
 def _blinds_of_the_lost(session: Session, reports: Sequence[_Report]) -> set[bytes]:
@@ -179,33 +241,56 @@ def _blinds_of_the_lost(session: Session, reports: Sequence[_Report]) -> set[byt
         among(session, Message.to_blind, blinds), *UNNAMED))) if blinds else set()
 
 
-def _lost_send(session: Session, report: _Report) -> UUID | None:
-    """The send that nobody was sure of and that this receipt must be of.
+def _lost_send(session: Session, report: _Report, known: Set[str]) -> UUID | None:
+    """The send that nobody was sure of and that this receipt must be of. `known` are the names of others.
 
     A telephone may be shared by households: where more sends to it wait for a name than there are strange
     receipts, nobody can tell which one was delivered, and those in flight will still be named by their answer.
+    A send in parts waits for as many names as it lacks.
     """
     if report.names:
         return None
-    waiting = session.execute(sa.select(Attempt, Message.state, Message.fence).join(
+    waiting = session.execute(sa.select(Attempt, Message.state, Message.fence, Message.parts).join(
         Message, Message.id == Attempt.message_id).where(
         Message.to_blind.in_(report.blinds), Attempt.provider == report.provider, *UNNAMED,
         Attempt.started_at <= report.received_at, Attempt.started_at > report.received_at - LATEST_RECEIPT)
         .order_by(Attempt.started_at)).all()
-    unsure = [attempt for attempt, state, fence in waiting if not (state == "sending" and attempt.fence == fence)]
-    strangers = session.scalar(sa.select(sa.func.count(ReceiptRecord.provider_id.distinct())).where(
-        ReceiptRecord.provider == report.provider, ReceiptRecord.to_blinds == report.to_blinds,
-        ReceiptRecord.message_id.is_(None), ReceiptRecord.received_at >= waiting[0][0].started_at)) if unsure else 0
-    if not strangers or strangers < len(waiting):
+    unsure = [(attempt, parts) for attempt, state, fence, parts in waiting
+              if not (state == "sending" and attempt.fence == fence)]
+    if not unsure:
         return None
+    strangers = set(session.scalars(sa.select(ReceiptRecord.provider_id).distinct().where(
+        ReceiptRecord.provider == report.provider, ReceiptRecord.to_blinds == report.to_blinds,
+        ReceiptRecord.message_id.is_(None), ReceiptRecord.received_at >= waiting[0][0].started_at))) - known
+    lacking = _lacking(session, report.provider, [(attempt, parts) for attempt, _, _, parts in waiting])
+    if not strangers or (len(waiting) > 1 and len(strangers) < sum(lacking)):
+        return None
+    oldest, parts = unsure[0]
+    lacks = lacking[[attempt for attempt, *_ in waiting].index(oldest)]
+    return _name(session, report, oldest, lacks, parted=report.provider in PARTED and parts > 1)
+
+
+def _lacking(session: Session, provider: str, sends: Sequence[tuple[Attempt, int]]) -> list[int]:
+    """How many names each of these sends waits for."""
+    if provider not in PARTED:
+        return [1] * len(sends)
+    named = Counter((part.message_id, part.fence) for part in parts_of(session, {one.message_id for one, _ in sends}))
+    return [max(parts - named[attempt.message_id, attempt.fence], 1) for attempt, parts in sends]
+
+
+def _name(session: Session, report: _Report, unsure: Attempt, lacking: int, *, parted: bool) -> UUID | None:
+    """This is what the provider calls the send, or a part of it: then it is accepted once nothing is `lacking`."""
     # Whoever settles it at this moment is not waited for: it is asked about again.
     held = session.scalar(sa.select(Attempt).where(
-        Attempt.message_id == unsure[0].message_id, Attempt.fence == unsure[0].fence, *UNNAMED)
+        Attempt.message_id == unsure.message_id, Attempt.fence == unsure.fence, *UNNAMED)
         .with_for_update(skip_locked=True).execution_options(populate_existing=True))
     if held is None:
         return None
-    held.provider_id, held.outcome = report.provider_id, "accepted"
-    session.flush()
+    if parted:
+        keep_parts(session, [(held.message_id, held.fence, held.provider, [report.provider_id])])
+    if lacking == 1:
+        held.provider_id, held.outcome = report.provider_id, "accepted"
+        session.flush()
     return held.message_id
 
 
@@ -221,18 +306,19 @@ def _apply(report: _Report, text: _Text, now: datetime, chance: Random) -> None:
         return
     report.message_id = text.id
     last = next((send for send in sends if send.fence == text.fence), None)
-    if report.outcome == "delivered":
+    became = sends[0].hear(report) if sends and sends[0].parts else report.outcome
+    if became == "delivered":
         _move(text, "delivered")
-    elif last and last.outcome != "undelivered":
-        _not_delivered(report, text, last, now, chance)
+    elif became and last and last.outcome != "undelivered":
+        _not_delivered(report, text, last, became, now, chance)
 
 
-def _not_delivered(report: _Report, text: _Text, last: _Send, now: datetime, chance: Random) -> None:
+def _not_delivered(report: _Report, text: _Text, last: _Send, became: str, now: datetime, chance: Random) -> None:
     """It is on its way, or has failed: for good, or for some hours, if what it tells may wait so long."""
-    wait = _wait(text, now, chance) if report.outcome == "failed" and report.temporary else None
+    wait = _wait(text, now, chance) if became == "failed" and report.temporary else None
     if wait is None:
         text.opted_out = text.opted_out or report.opted_out
-        _move(text, report.outcome)
+        _move(text, became)
     elif text.state == "sending":
         # Whoever sends it has not yet written down that it is accepted, and would take it for sent.
         report.look_again(now)
@@ -256,7 +342,7 @@ def _wait(text: _Text, now: datetime, chance: Random) -> timedelta | None:
 def _sends_of(report: _Report, text: _Text) -> Iterator[_Send]:
     """What became of an earlier send says nothing of the present one. A strange name is that of the only send by
     this provider that has none."""
-    named = [send for send in text.sends if (send.provider, send.provider_id) == (report.provider, report.provider_id)]
+    named = [send for send in text.sends if send.bears(report)]
     unnamed = [] if named else list(filter(_may_be_of(report), text.sends))
     if len(unnamed) == 1:
         named = unnamed
@@ -301,5 +387,9 @@ def _write_texts(session: Session, texts: Iterable[_Text], now: datetime) -> lis
              for text in texts for send in text.sends if send.changed]
     if named:
         update_each(session, Attempt, ("message_id", "fence"), named)
+    told = [{"message_id": text.id, "fence": send.fence, "name": name, "outcome": send.parts[name]}
+            for text in texts for send in text.sends for name in send.told]
+    if told:
+        update_each(session, Part, ("message_id", "fence", "name"), told)
     return [Settlement(text.id, text.household_id, text.notice, text.subject, text.medium, state, now, text.opted_out)
             for state, those in moved.items() if state in FINAL for text in those]

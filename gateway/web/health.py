@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy.orm import Session
 
-from gateway import hours, unreached
+from gateway import bind, hours, unreached
 from gateway import routes as routing
 from gateway.outbox import Message, ReceiptRecord, months
 from gateway.registry.complaint import Complaint
@@ -85,6 +85,11 @@ class Figures:
             for provider, _ in self._runtime.settings.sms_providers:
                 stopped.add_metric([provider], provider in stops)
             yield stopped
+            if self._runtime.settings.smpp:
+                bound = GaugeMetricFamily("mouachir_bound", "1: a process is bound to the operator's SMSC",
+                                          labels=["provider"])
+                bound.add_metric(["smpp"], "smpp" not in bind.unbound(session, self._runtime.clock()))
+                yield bound
         yield GaugeMetricFamily("mouachir_outbox_oldest_due_seconds", "For how long the oldest text that is due "
                                 "could have been sent: the quiet hours of its lane do not count",
                                 _oldest_due_s(self._runtime))

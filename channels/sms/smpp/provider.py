@@ -6,11 +6,26 @@ import asyncio
 import ssl
 import threading
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from urllib.parse import urlsplit
 
-from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
+from channels.base import (
+    Accepted,
+    BadCallback,
+    CallbackRequest,
+    Inbound,
+    Misconfigured,
+    Outbound,
+    Receipt,
+    Rejected,
+    SendError,
+    Throttled,
+    Unavailable,
+    Unknown,
+    outcome,
+)
 from channels.sms.smpp import address
 from channels.sms.smpp.address import MSISDN
 from channels.sms.smpp.delivery import Delivery
@@ -44,6 +59,7 @@ class SmppSms:
     """
 
     name = "smpp"
+    together = 1
 
     def __init__(self, system_id: str, password: str, sender: str, base_url: str, system_type: str = "",
                  window: int | str = 10, ca_file: str = "", server_name: str = "", *,
@@ -87,9 +103,21 @@ class SmppSms:
             self._link.stop(limit_s)
             self._ear.stop(limit_s)
 
+    async def close(self) -> None:
+        """Stop, beside the loop. Nothing where it was never started."""
+        await asyncio.to_thread(self.stop)
+
     @property
     def bound(self) -> bool:
         return self._link is not None and self._link.bound
+
+    def longest_s(self, parts: int) -> float:
+        """How long a send of so many parts may take."""
+        return self._deadline_s + parts * self._pace.answer_s
+
+    async def send_all(self, messages: Sequence[Outbound]) -> list[Accepted | SendError]:
+        """One by one: submit_multi asks for no receipt of each."""
+        return [await outcome(self.send, message) for message in messages]
 
     async def send(self, message: Outbound) -> Accepted:
         """SMPP 3.4 section 4.4. Raises a `SendError`. From any loop; takes at most `deadline_s`, and `answer_s` a part.
@@ -112,6 +140,14 @@ class SmppSms:
     def find(self, message: Outbound, sent_after: datetime) -> Accepted | None:
         """Always raises `Unknown`: query_sm asks by the SMSC's own name, and the lost answer was to tell it."""
         raise Unknown("no_query")
+
+    def receipt(self, request: CallbackRequest) -> Receipt:
+        """Always raises `BadCallback`: what an SMSC says comes over the bind."""
+        raise BadCallback("an SMSC calls nobody back")
+
+    def inbound(self, request: CallbackRequest) -> Inbound:
+        """Always raises `BadCallback`, for the same reason."""
+        raise BadCallback("an SMSC calls nobody back")
 
     async def _submit(self, message: Outbound, part: Part, until: float, *, first: bool = False) -> str:
         if not self._link:

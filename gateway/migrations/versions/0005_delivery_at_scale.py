@@ -30,7 +30,8 @@ def upgrade() -> None:
     today = datetime.now(UTC).date()
     oldest = op.get_bind().scalar(sa.text("SELECT min(created_at) FROM message_of_old")) if _is_postgresql() else None
     since = (today if oldest is None else oldest.date()).replace(day=1)
-    months.prepare(op.get_bind(), since, months.AHEAD + (today.year - since.year) * 12 + today.month - since.month)
+    ahead = months.AHEAD + (today.year - since.year) * 12 + today.month - since.month
+    months.prepare(op.get_bind(), since, ahead, OF_OLD)
     _take_over()
     for table in reversed(OF_OLD):
         op.drop_table(f"{table}_of_old")
