@@ -41,7 +41,8 @@ def database_url(request) -> str:
         file = request.getfixturevalue("tmp_path") / "house.db"
         file.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
         return f"sqlite:///{file}"
-    return request.getfixturevalue("fragile")[0]
+    # What it has committed it must keep, or it is the test that loses it.
+    return f"{request.getfixturevalue('fragile')[0]}&options=-csynchronous_commit%3Don"
 
 
 def test_the_database_falls_over_twice_in_the_middle_of_a_campaign(campaign, fall):
