@@ -86,12 +86,8 @@ class _Post:
             return
         try:
             self._channel.start(self._keep, partial(answer, self._runtime))
-            while self._tenure.held and not self._stop.is_set():
-                if self._may_go():
-                    self._tenure.tell()
-                    with ThreadPoolExecutor(len(DESKS)) as desks:
-                        list(desks.map(self._work, DESKS))
-                self._stop.wait(LOOK_S)
+            with ThreadPoolExecutor(len(DESKS)) as desks:
+                list(desks.map(self._work, DESKS))
         finally:
             self._tenure.tell()
             self._channel.stop(LAST_ANSWERS_S if self._tenure.held else UNBIND_WITHIN_S)
@@ -101,15 +97,19 @@ class _Post:
         return self._tenure.held and self._channel.bound and not self._stop.is_set()
 
     def _work(self, queues: Sequence[str]) -> None:
-        """Do the jobs of these queues while we may. A lost Redis is waited for."""
+        """Do the jobs of these queues whenever we may. Each desk by itself: a line that broke and is back again may
+        have been missed by the other. A lost Redis is waited for.
+        """
         jobs = {"deliver": partial(deliver, may_go=self._may_go)}
-        while self._may_go():
-            try:
-                worker(self._runtime, queues, jobs, self._may_go).work(logging_level="WARNING")
-            except RedisError as error:
-                log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+        while self._tenure.held and not self._stop.is_set():
             if self._may_go():
-                self._stop.wait(AGAIN_S)
+                self._tenure.tell()
+                try:
+                    worker(self._runtime, queues, jobs, self._may_go).work(logging_level="WARNING")
+                except RedisError as error:
+                    log.warning("the queue cannot be reached (%s); trying again", type(error).__name__)
+                    self._stop.wait(AGAIN_S)
+            self._stop.wait(LOOK_S)
 
     def _unbind_now(self) -> None:
         self._channel.stop(UNBIND_WITHIN_S)

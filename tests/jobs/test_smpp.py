@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 from uuid import UUID
 
 import pytest
@@ -33,7 +34,7 @@ from jobs.relay import BACKLOG, relay
 from jobs.smpp import QUEUES, account_of
 from jobs.sweep import sweep
 from jobs.tenure import MARGIN_S, Tenure
-from tests.channels.test_sandbox import until
+from tests.channels.test_sandbox import until as wait_until
 from tests.conftest import SETTINGS, open_house
 from tests.contract.smpp import RECEIPT
 from tests.contract.smsc import Smsc, accepts, after, cuts, keeps_silent
@@ -44,7 +45,8 @@ ROOT = Path(__file__).parents[2]
 PHONE, OTHER = "+212612345678", "+212661234567"
 LATIN = "Votre dossier est pret. "
 ARABIC = "السجل الاجتماعي الموحد: المؤشر ديالكم تحسب. " * 4
-PATIENCE_S = 30
+# Only a machine that is busy elsewhere takes so long.
+PATIENCE_S = 120
 RECEIPT_CLASS = 0x04
 WINDOW = 4
 ACCOUNT = {"SMPP_URL": "smpp://127.0.0.1:1", "SMPP_SYSTEM_ID": "rsu", "SMPP_PASSWORD": "a-word", "SMPP_SENDER": "RSU"}
@@ -69,7 +71,7 @@ class House:
     def bound(self) -> subprocess.Popen:
         """A process, once the house knows that it is bound."""
         process = self.start()
-        until(self.is_bound, PATIENCE_S)
+        until(self.is_bound)
         return process
 
     def is_bound(self) -> bool:
@@ -90,7 +92,7 @@ class House:
 
     def submitted(self, number: int) -> None:
         """Texts are woken until the SMSC has seen so many parts."""
-        until(lambda: relay(self.runtime) + 1 and len(self.smsc.seen) >= number, PATIENCE_S)
+        until(lambda: relay(self.runtime) + 1 and len(self.smsc.seen) >= number)
 
     def states(self) -> Counter[str]:
         with self.runtime.database.read() as session:
@@ -98,7 +100,7 @@ class House:
 
     def become(self, **states: int) -> None:
         """Receipts are settled until the texts are in these states."""
-        until(lambda: settle_receipts(self.runtime) + 1 and self.states() == Counter(states), PATIENCE_S)
+        until(lambda: settle_receipts(self.runtime) + 1 and self.states() == Counter(states))
 
     def report(self, name: str, stat: str = "DELIVRD", to: str = PHONE) -> None:
         text = RECEIPT.format(id=name, stat=stat, err="000").encode()
@@ -124,6 +126,14 @@ class House:
                     session.execute(sa.update(Message).where(Message.id == one).values(
                         {column: at and at - timedelta(hours=3)}))
             session.execute(sa.update(Bind).values(until=self.runtime.clock() - timedelta(hours=3)))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Looked at now and then: the process that brings it about has work to do on the same machine."""
+    def looked_at() -> object:
+        return condition() or sleep(0.05)
+
+    wait_until(looked_at, PATIENCE_S)
 
 
 def read(smsc: Smsc) -> list[str]:
@@ -193,7 +203,7 @@ def test_a_person_who_writes_is_answered(house):
     assert house.smsc.deliver(b"AIDE", source=PHONE[1:], destination="RSU") == OK
     assert house.smsc.deliver(b"STOP", source=OTHER[1:], destination="RSU") == OK
     until(lambda: relay(house.runtime) + 1 and {seen.destination_addr for seen in house.smsc.seen} == {
-        PHONE[1:], OTHER[1:]}, PATIENCE_S)
+        PHONE[1:], OTHER[1:]})
 
 
 def test_of_three_parts_one_that_fails_fails_the_text(house):
@@ -233,7 +243,7 @@ def test_of_two_processes_one_is_bound_and_the_other_takes_over_when_it_ends(hou
     first.send_signal(signal.SIGTERM)
     assert first.wait(PATIENCE_S) == 0
     assert (house.smsc.binds, house.smsc.unbinds) in ((1, 1), (2, 1))
-    until(lambda: house.smsc.binds == 2 and house.is_bound(), PATIENCE_S)
+    until(lambda: house.smsc.binds == 2 and house.is_bound())
     house.post(LATIN)
     house.submitted(1)
 
@@ -246,13 +256,13 @@ def test_a_process_that_is_killed_in_the_middle_of_a_window_loses_nothing(house)
     first = house.bound()
     house.post(*[LATIN] * 9, policy="at_least_once")
     house.submitted(3 + WINDOW)
-    until(lambda: house.states()["sent"] == 3, PATIENCE_S)
+    until(lambda: house.states()["sent"] == 3)
     first.kill()
     first.wait()
     house.smsc.does(accepts())
     house.hours_later()
     house.start()
-    until(lambda: house.smsc.binds == 2, PATIENCE_S)
+    until(lambda: house.smsc.binds == 2)
     sweep(house.runtime)
     for number in house.numbers():
         house.report(house.name_of(number), to=number)
@@ -283,10 +293,10 @@ def test_a_process_that_loses_its_lease_unbinds_and_binds_again_when_it_may(hous
     house.bound()
     with house.runtime.database.write() as session:
         session.execute(sa.update(Bind).values(holder=new_id(), until=house.runtime.clock() + timedelta(hours=1)))
-    until(lambda: house.smsc.unbinds == 1, PATIENCE_S)
+    until(lambda: house.smsc.unbinds == 1)
     with house.runtime.database.write() as session:
         session.execute(sa.delete(Bind))
-    until(lambda: house.smsc.binds == 2 and house.is_bound(), PATIENCE_S)
+    until(lambda: house.smsc.binds == 2 and house.is_bound())
 
 
 def test_a_bind_is_another_s_when_its_lease_has_run_out_or_it_was_given_back(runtime, clock):
