@@ -387,9 +387,9 @@ class _Reader:
         found = [tuple(part.strip().split(":", 1)) for part in value.split(",")] if value else []
         names = [client for client, *_ in found]
         if (any(not re.fullmatch(r"[a-z0-9-]{1,40}:[0-9a-f]{64}", ":".join(one)) for one in found)
-                or len(set(found)) < len(found) or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
+                or len({one[-1] for one in found}) < len(found) or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
             self.problems.append(f"{name}: write a programme and the SHA-256 of its token in hexadecimal, as "
-                                 "tayssir:HEX,asd:HEX; two of one programme at most")
+                                 "tayssir:HEX,asd:HEX; two of a programme at most, and none of two programmes")
             return ()
         return tuple((client, digest) for client, digest in found)
 
@@ -427,8 +427,8 @@ class _Reader:
         value = self.text(name, "")
         pairs = [part.strip().partition(":") for part in value.split(",")] if value else []
         if any(key not in PROVIDERS or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", rate) or not float(rate)
-               for key, _, rate in pairs):
-            self.problems.append(f"{name}: write parts a second, as twilio:100,africastalking:30")
+               for key, _, rate in pairs) or len({key for key, _, _ in pairs}) < len(pairs):
+            self.problems.append(f"{name}: write parts a second, each provider once, as twilio:100,africastalking:30")
             return {}
         return {key: float(rate) for key, _, rate in pairs}
 

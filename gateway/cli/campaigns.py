@@ -194,6 +194,8 @@ def watch(name: str, every: float, as_json: bool) -> None:
 @as_json_option
 def costs(first: datetime, last: datetime, as_json: bool) -> None:
     """What texts have cost, by day and provider: by our prices, and in the providers' own words."""
+    if first > last:
+        raise click.UsageError("--from is after --to")
     with opened() as runtime, runtime.database.read(one_moment=True) as session:
         pacer = runtime.pacer
         found = cost.spent(session, first.date(), last.date(), pacer.prices)
