@@ -389,7 +389,7 @@ class _Reader:
         if (any(not re.fullmatch(r"[a-z0-9-]{1,40}:[0-9a-f]{64}", ":".join(one)) for one in found)
                 or len({one[-1] for one in found}) < len(found) or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
             self.problems.append(f"{name}: write a programme and the SHA-256 of its token in hexadecimal, as "
-                                 "tayssir:HEX,asd:HEX; two of a programme at most, and none of two programmes")
+                                 "tayssir:HEX,asd:HEX; two of one programme at most, none of two")
             return ()
         return tuple((client, digest) for client, digest in found)
 
