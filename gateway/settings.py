@@ -387,7 +387,8 @@ class _Reader:
         found = [tuple(part.strip().split(":", 1)) for part in value.split(",")] if value else []
         names = [client for client, *_ in found]
         if (any(not re.fullmatch(r"[a-z0-9-]{1,40}:[0-9a-f]{64}", ":".join(one)) for one in found)
-                or len({one[-1] for one in found}) < len(found) or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
+                or len({one[-1] for one in found}) < len(found)
+                or any(names.count(client) > TOKENS_OF_A_CLIENT for client in names)):
             self.problems.append(f"{name}: write a programme and the SHA-256 of its token in hexadecimal, as "
                                  "tayssir:HEX,asd:HEX; two of one programme at most, none of two")
             return ()
