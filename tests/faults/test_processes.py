@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from channels.sandbox import AfricasTalkingLine, Operator, Server, TwilioLine
+from channels.sandbox import AfricasTalkingLine, Operator, Patience, Server, TwilioLine
 from gateway.app import create_app
 from gateway.outbox import FINAL, Message, sending
 from gateway.registry.score import Notification
@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 HOUSEHOLDS = 60
 KILLS = 200
 SETTLED_WITHIN_S = 60
+# The operator reports again for as long as a database takes to come up: what it gave up would be the test's own loss.
+PATIENCE = Patience(retry_after_s=(0.5,) * 2 * SETTLED_WITHIN_S)
 # A text in the air takes 0.5 s, one that stalls 2 s: a lease outlasts both.
 HASTE = {"LEASE_S": "4", "RECONCILE_AFTER_S": "2", "UNKNOWN_FOR_S": "8", "QUIET_HOURS": "0-0"}
 
@@ -100,7 +102,7 @@ def campaign(request, database_url, redis_url, tmp_path, monkeypatch) -> Iterato
         gateway_url, callback_token=SETTINGS["CALLBACK_TOKENS"],
         twilio=TwilioLine(SETTINGS["TWILIO_ACCOUNT_SID"], SETTINGS["TWILIO_AUTH_TOKEN"]),
         africastalking=AfricasTalkingLine(SETTINGS["AFRICASTALKING_USERNAME"], SETTINGS["AFRICASTALKING_API_KEY"]))
-    with serving(config) as (operator, operator_url):
+    with serving(config, PATIENCE) as (operator, operator_url):
         told = {**SETTINGS, **HASTE, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(tmp_path),
                 "PUBLIC_URL": gateway_url, "SMS_PROVIDERS": "twilio:50,africastalking:50",
                 "TWILIO_BASE_URL": operator_url, "AFRICASTALKING_BASE_URL": f"{operator_url}/version1"}
