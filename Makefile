@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A third of the tests' time is waiting for processes and providers: three for two cores.
+WORKERS := $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .PHONY: install demo up test check bench lock clean
 
@@ -25,7 +27,7 @@ up: install
 
 test: install
 	@$(BIN)/python -m tests.chromium
-	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 check: install
 	@$(BIN)/ruff check .

@@ -17,7 +17,8 @@ from gateway.migrations import upgrade
 from gateway.registry.extract import Row, read
 from gateway.runtime import Runtime
 from gateway.settings import Settings
-from tests import servers
+from tests import databases, servers
+from tests.databases import named
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "extract.example.jsonl"
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
@@ -57,12 +58,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL with a database `template_house` that has all tables."""
+    """A PostgreSQL with a `databases.TEMPLATE` that has all tables."""
     with servers.postgresql() as url:
         with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE template_house")
-        upgrade(_named(url, "template_house"))
+            admin.execute(f"CREATE DATABASE {databases.TEMPLATE}")
+        upgrade(named(url, databases.TEMPLATE))
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_house(postgresql_url: str) -> Iterator[databases.PostgresqlHouse]:
+    with databases.postgresql_house(postgresql_url) as house:
+        yield house
 
 
 @pytest.fixture(scope="session")
@@ -94,12 +101,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
-    url = request.getfixturevalue("postgresql_url")
-    name = f"house_{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template_house")
-        yield _named(url, name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    house = request.getfixturevalue("postgresql_house")
+    yield house.url
+    house.empty()
 
 
 @pytest.fixture
@@ -118,8 +122,10 @@ def runtime(database_url: str, redis_url: str, tmp_path: Path, clock: Clock) -> 
 def open_house(database_url: str, redis_url: str, var: Path, clock: Callable[[], datetime],
                **settings: str) -> Runtime:
     """A runtime with the settings of the tests, some of them otherwise."""
-    named = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(var)}
-    return Runtime.open(Settings.from_env({**SETTINGS, **named, **settings}), clock)
+    told = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(var)}
+    opened = Runtime.open(Settings.from_env({**SETTINGS, **told, **settings}), clock)
+    databases.as_compiled_before(opened.database)
+    return opened
 
 
 def a_row(number: str = "2900000001", phone: str | None = "0612345678", *, language: str = "ar-MA",
@@ -140,9 +146,3 @@ def register(runtime: Runtime, *rows: Row) -> None:
     with runtime.database.write() as session:
         stored = runtime.intake.store(session, rows, runtime.clock())
         runtime.teller.tell(session, stored.events, runtime.clock())
-
-
-def _named(url: str, database: str) -> str:
-    """`postgresql://user@/postgres?host=...` with another database."""
-    before, _, query = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{database}?{query}"

@@ -18,7 +18,8 @@ from gateway import outbox
 from gateway.migrations.guards import APPEND_ONLY
 from gateway.outbox import TRANSITIONS, Attempt, Claim, Draft, Message, ReceiptRecord, Settlement
 from gateway.runtime import Runtime
-from tests.conftest import NOON, Clock, _named, open_house
+from tests.conftest import NOON, Clock, open_house
+from tests.databases import named
 
 PHONE, OTHER = "+212612345678", "+212661234567"
 LEASE = timedelta(seconds=60)
@@ -121,9 +122,9 @@ def house(request, tmp_path_factory, redis_server) -> Iterator[Runtime]:
     else:
         server = request.getfixturevalue("postgresql_url")
         with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE outbox TEMPLATE template_house")
+            admin.execute("CREATE DATABASE outbox TEMPLATE template_house STRATEGY FILE_COPY")
         # To wait for the disk proves nothing here.
-        address = f"{_named(server, 'outbox')}&options=-csynchronous_commit%3Doff"
+        address = f"{named(server, 'outbox')}&options=-csynchronous_commit%3Doff"
     opened = open_house(address, redis_server, folder, Clock())
     yield opened
     opened.close()

@@ -11,11 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from channels.base import Accepted, Outbound
+from gateway import outbox, routes
 from gateway.outbox import DECISION
 from gateway.runtime import Runtime
 from gateway.settings import Settings
@@ -69,11 +73,28 @@ def work(opened: Runtime, step: str, provider: str, ids: list[str]) -> None:
     die()
 
 
+class Undone(Exception):
+    """A transaction is to come to nothing."""
+
+
+def rehearse(runtime: Runtime, ids: list[str]) -> None:
+    """What a send asks of the database is asked once and undone: what is compiled here, no child has to compile."""
+    now = runtime.clock()
+    with suppress(Undone), runtime.database.write() as session:
+        routes.stops(session)
+        claims = outbox.claim(session, runtime.vault, [UUID(one) for one in ids], "twilio", now, timedelta(minutes=1))
+        outbox.settle(session, [(held, Accepted("a name")) for held in claims], now)
+        routes.lift(session, "twilio", now, now)
+        raise Undone
+    runtime.database.close()
+
+
 def main() -> None:
-    # All that is loaded is loaded here; nothing is connected, and no thread runs, before a child does it.
+    # All that is loaded is loaded here; nothing is connected, and no thread runs, when a child is forked.
     opened = Runtime.open(Settings.load())
-    for line in sys.stdin:
-        step, provider, *ids = line.rstrip("\n").split("\t")
+    lines = [line.rstrip("\n").split("\t") for line in sys.stdin]
+    rehearse(opened, lines[0][2:])
+    for step, provider, *ids in lines:
         child = os.fork()
         if not child:
             work(opened, step, provider, ids)

@@ -33,7 +33,8 @@ from gateway.registry.score import Notification
 from gateway.runtime import Runtime
 from jobs.receipts import settle_receipts
 from jobs.sweep import sweep
-from tests.conftest import NOON, Clock, _named, a_row, open_house, register
+from tests.conftest import NOON, Clock, a_row, open_house, register
+from tests.databases import named
 
 LEASE = timedelta(seconds=60)
 STRANGER = "+212699999999"
@@ -316,8 +317,8 @@ def house(request, tmp_path_factory, redis_server) -> Iterator[Runtime]:
         return
     server = request.getfixturevalue("postgresql_url")
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE machine TEMPLATE template_house")
-    yield from told(f"{_named(server, 'machine')}&options=-csynchronous_commit%3Doff", redis_server, folder)
+        admin.execute("CREATE DATABASE machine TEMPLATE template_house STRATEGY FILE_COPY")
+    yield from told(f"{named(server, 'machine')}&options=-csynchronous_commit%3Doff", redis_server, folder)
 
 
 def test_nobody_is_lost_and_nobody_is_sent_twice_whatever_happens(house):

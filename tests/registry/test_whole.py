@@ -22,7 +22,8 @@ from gateway.deadlines import CLOCKS
 from gateway.registry import audit
 from gateway.registry.inquiry import PARTNERS
 from gateway.runtime import Runtime
-from tests.conftest import NOON, Clock, _named, open_house
+from tests.conftest import NOON, Clock, open_house
+from tests.databases import named
 from tests.registry.whole_acts import DECLARED, SAID, Acts
 from tests.registry.whole_house import HOUSES, PHONES
 from tests.registry.whole_laws import Laws
@@ -124,8 +125,8 @@ def empty(house: Runtime) -> None:
 @pytest.fixture(scope="module")
 def house(postgresql_url: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     with psycopg.connect(postgresql_url, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE whole TEMPLATE template_house")
-    opened = open_house(_named(postgresql_url, "whole"), redis_server, tmp_path_factory.mktemp("whole"), Clock())
+        admin.execute("CREATE DATABASE whole TEMPLATE template_house STRATEGY FILE_COPY")
+    opened = open_house(named(postgresql_url, "whole"), redis_server, tmp_path_factory.mktemp("whole"), Clock())
     yield opened
     opened.close()
 

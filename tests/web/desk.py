@@ -98,7 +98,7 @@ def told(runtime: Runtime, on: date, home: Household | None = None) -> None:
 
 def rows(runtime: Runtime, model: type[Base]) -> list[Any]:
     with runtime.database.read() as session:
-        return list(session.scalars(sa.select(model)))
+        return list(session.scalars(sa.select(model).order_by(*model.__table__.primary_key)))
 
 
 def contents(runtime: Runtime) -> dict[str, list[Sequence[Any]]]:
