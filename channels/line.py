@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
@@ -50,8 +49,7 @@ class Line:
         fault: SendError
         # Raised after the handlers, so that the originals (address, number, text) are not chained to it.
         try:
-            written = urlencode(form).encode()
-            async with self._opened().post(URL(url, encoded=True), data=written, headers={**headers, **WRITTEN},
+            async with self._opened().post(URL(url, encoded=True), data=_written(form), headers={**headers, **WRITTEN},
                                            allow_redirects=False) as response:
                 body = await response.content.read(LONGEST_ANSWER)
                 while not response.content.at_eof() and len(body) < LONGEST_ANSWER:
@@ -84,6 +82,13 @@ class Line:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S), timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True)
         return self._session
+
+
+def _written(form: Mapping[str, Any]) -> bytes:
+    """What `urlencode` writes in six times the time. yarl leaves out what no encoding has, which raises here."""
+    fields = {name: str(value) for name, value in form.items()}
+    "".join(fields.values()).encode()
+    return URL.build(query=fields).raw_query_string.encode()
 
 
 def _why(error: Exception) -> str:

@@ -52,7 +52,8 @@ def stands_in(session: Session, household_ids: Iterable[UUID], now: datetime) ->
 
 
 def _keep_scores(session: Session, arrived: Mapping[UUID, Settlement], now: datetime) -> None:
-    told = [score.Told(one.household_id, score_id, one.medium, day_of(one.at), PROOFS[one.medium], one.message_id)
+    days = {at: day_of(at) for at in {one.at for one in arrived.values()}}
+    told = [score.Told(one.household_id, score_id, one.medium, days[one.at], PROOFS[one.medium], one.message_id)
             for score_id, one in arrived.items() if one.household_id]
     _record(session, told, now)
     stands_in(session, {one.household_id for one in told}, now)

@@ -149,6 +149,8 @@ class _Flight:
 
     async def _send(self, group: Sequence[Claim]) -> None:
         results = await self._results(group)
+        self._in_air -= len(group)
+        self._landed.set()
         self._ended.extend(zip(group, results, strict=True))
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle())
@@ -173,10 +175,7 @@ class _Flight:
             await asyncio.sleep(GATHERED_S)
             ended, self._ended = self._ended, []
             await self._written(ended)
-            self._in_air -= len(ended)
-            self._landed.set()
         self._settling = None
-
 
     async def _written(self, ended: Sequence[tuple[Claim, Result]]) -> None:
         """Nobody else knows what a provider has answered: it is not forgotten because the database is away."""
