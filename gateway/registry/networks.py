@@ -6,7 +6,7 @@ were. So a route may be chosen by it, and nothing may be refused by it.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from phonenumbers import carrierdata
 
@@ -19,8 +19,13 @@ CODES = {"Orange": "60400", "Maroc Telecom": "60401", "Inwi": "60402", "Al Hourr
 
 def network_of(msisdn: str) -> str:
     """The code (MCC and MNC) of the network that an E.164 number was given to; "" where the plan names none."""
-    prefixes, longest = _prefixes()
-    digits = msisdn.removeprefix("+")[:longest]
+    return _network(msisdn.removeprefix("+")[:_prefixes()[1]])
+
+
+@lru_cache(1 << 16)
+def _network(digits: str) -> str:
+    """By the longest prefix there is. A country's numbers begin in few ways: nearly all are looked up once."""
+    prefixes, _ = _prefixes()
     return next((prefixes[digits[:end]] for end in range(len(digits), 0, -1) if digits[:end] in prefixes), "")
 
 

@@ -19,7 +19,7 @@ from gateway import logs
 from gateway.migrations import upgrade
 from gateway.runtime import Runtime
 from tests import servers
-from tests.bench import letters, notices, receipts, registry, rescore, sends, ussd
+from tests.bench import campaign, letters, notices, receipts, registry, rescore, sends, ussd
 from tests.bench.figure import FULL, Figure
 from tests.conftest import SETTINGS, open_house
 
@@ -68,6 +68,7 @@ def figures() -> Iterator[Figure]:
         with house() as runtime:
             yield from receipts.receipts(runtime, environment)
             yield from ussd.turns(runtime, environment)
+    yield campaign.replies()
 
 
 def machine() -> str:
