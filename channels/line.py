@@ -85,7 +85,7 @@ class Line:
 
 
 def _written(form: Mapping[str, Any]) -> bytes:
-    """What `urlencode` writes in six times the time. yarl leaves out what no encoding has, which raises here."""
+    """Read as what `urlencode` writes, in a sixth of the time. yarl leaves out what has no encoding: it raises here."""
     fields = {name: str(value) for name, value in form.items()}
     "".join(fields.values()).encode()
     return URL.build(query=fields).raw_query_string.encode()

@@ -82,11 +82,16 @@ class Exact(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-class Lot(TypeDecorator[list[Any]]):
+class Many(TypeDecorator[list[Any]]):
     """Many values as one parameter. An ARRAY by itself looks into each of them for a further dimension."""
 
     impl = postgresql.ARRAY
     cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__(item)
+        # By its name it stands in the key under which a statement is kept.
+        self.item = item
 
     def bind_processor(self, dialect: Dialect) -> Any:
         item = cast("postgresql.ARRAY[Any]", self.impl_instance).item_type.dialect_impl(dialect)
@@ -173,7 +178,7 @@ def update_each(session: Session, model: type[Base], keys: Sequence[str], rows: 
 
 
 def _array(column: Any, values: Sequence[Any]) -> sa.ColumnElement[Any]:
-    return sa.cast(sa.bindparam(None, list(values), Lot(column.type)), postgresql.ARRAY(column.type))
+    return sa.cast(sa.bindparam(None, list(values), Many(column.type)), postgresql.ARRAY(column.type))
 
 
 def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> set[Any]:
@@ -217,7 +222,7 @@ def _insert_many(model: type[Base], names: tuple[str, ...]) -> Any:
     """A parameter for each column, for ten rows or a thousand: to read a statement of many costs more than they do."""
     table: Any = model.__table__
     types = [table.c[name].type for name in names]
-    each = sa.func.unnest(*(sa.cast(sa.bindparam(f"each_{name}", type_=Lot(type_)), postgresql.ARRAY(type_))
+    each = sa.func.unnest(*(sa.cast(sa.bindparam(f"each_{name}", type_=Many(type_)), postgresql.ARRAY(type_))
                             for name, type_ in zip(names, types, strict=True))).table_valued(
         *(sa.column(name, table.c[name].type) for name in names), name="each").render_derived()
     return postgresql.insert(table).from_select(names, sa.select(*each.c), include_defaults=False)

@@ -1,8 +1,9 @@
 """Pace: how many parts a second a provider may be handed, whoever hands them over.
 
 A bucket of tokens in Redis for each provider and sender, one token a part (Lua, one key, by the server's own clock).
-Bulk leaves a fifth of it to replies. Who asks us for patience is left alone for so long, and gets half as much
-afterwards, rising again within a minute. Without Redis each process keeps a slow pace of its own, and replies go.
+Bulk leaves a fifth of it to replies. Who asks us for patience, or answers nothing, is left alone for a while, and gets
+half as much afterwards, rising again within a minute. Without Redis each process keeps a slow pace of its own, and
+replies go.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ LEAST_SHARE = 0.1
 RECOVERS_S = 60
 # What a process allows itself while nobody can tell what the others take.
 ALONE = 0.1
+# Who answers none of so many sends is left alone for some seconds: each of them takes a worker its whole time limit.
+SILENT = 8
+SILENT_S = 30.0
+# Whoever was left alone is handed few texts at first, for so long.
+WARY_S = 60.0
 
 # KEYS: the bucket. ARGV: parts a second (0: no limit), the most it holds, wanted, reserved. Returns granted parts and
 # the seconds after which asking again makes sense.
@@ -78,6 +84,7 @@ class Pace:
     rates: Mapping[str, float]
     senders: Mapping[str, str]
     _alone: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
+    _unanswered: dict[str, int] = field(default_factory=dict, repr=False)
 
     def take(self, provider: str, parts: int, lane: int) -> Granted:
         """Take as many of these parts as may go now."""
@@ -91,13 +98,29 @@ class Pace:
             return Granted(parts, 0.0) if lane == REPLY else self._take_alone(provider, rate, parts)
         return Granted(int(granted), min(max(float(again), 0.0), 60.0))
 
-    def held(self, provider: str) -> bool:
-        """Whether it has asked for patience, and that time is not over."""
+    def held(self, provider: str, since_s: float = 0.0) -> bool:
+        """Whether it has asked for patience, or fell silent, and that time is not over, or has not been for long."""
         try:
             until = self.redis.hget(self._key(provider), "hold")
-            return until is not None and float(until) > self.redis.time()[0]
+            return until is not None and float(until) + since_s > self.redis.time()[0]
         except RedisError:
             return False
+
+    def wary(self, provider: str) -> bool:
+        """Whether it is to be tried by few texts before it is handed many."""
+        return self.held(provider, WARY_S)
+
+    def answered(self, provider: str) -> None:
+        """It has said something to a send, whatever it was."""
+        self._unanswered[provider] = 0
+
+    def unanswered(self, provider: str) -> None:
+        """A send had no answer within its time limit."""
+        self._unanswered[provider] = self._unanswered.get(provider, 0) + 1
+        if self._unanswered[provider] >= SILENT:
+            self._unanswered[provider] = 0
+            log.warning("%s has answered none of %d sends: it is left alone for %d s", provider, SILENT, SILENT_S)
+            self.hold(provider, SILENT_S)
 
     def most(self, providers: Collection[str], seconds: float, most: int) -> int:
         """How many texts they may be handed in so many seconds, and at most `most`."""

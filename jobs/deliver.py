@@ -23,8 +23,12 @@ from gateway.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-# Claimed in one statement. A claim is made only for free places, so that a lease need only outlast one time limit.
+# Claimed in one statement. A claim is made only for free places, and while not too many answers wait to be written
+# down: a lease need only outlast one time limit, and a killed worker leaves few sends behind of which nobody is sure.
 AT_ONCE = 128
+MOST_UNWRITTEN = WINDOW
+# A provider that was left alone is handed so many, and no more until it has answered.
+FEW = 8
 # A job takes nothing new in hand after so long, so that no other waits for it: the relay wakes what is left.
 SLICE_S = 20.0
 # What providers have answered is kept so long while the database is away, and written down as soon as it is back.
@@ -58,7 +62,9 @@ class _Flight:
         self._settling: asyncio.Task[None] | None = None
         self._landed = asyncio.Event()
         self._in_air = 0
+        self._unwritten = 0
         self._again_s = 0.0
+        self._wary = False
 
     async def fly(self, ids: Sequence[UUID]) -> int:
         """Whatever happens to the claims, what is in the air is settled."""
@@ -75,8 +81,9 @@ class _Flight:
     async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
         """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
         ends, at = time.monotonic() + SLICE_S, 0
+        self._wary = await asyncio.to_thread(self._runtime.pace.wary, self._provider)
         while at < len(ids) and time.monotonic() < ends and self._may_go():
-            while self._in_air > WINDOW - AT_ONCE:
+            while self._in_air > (0 if self._wary else WINDOW - AT_ONCE) or self._unwritten > MOST_UNWRITTEN:
                 self._landed.clear()
                 await self._landed.wait()
             granted = await asyncio.to_thread(self._granted, len(ids) - at)
@@ -97,7 +104,7 @@ class _Flight:
         runtime, provider = self._runtime, self._provider
         with runtime.database.read() as session:
             stopped = provider in routes.stops(session)
-        taken = runtime.pace.take(provider, 1 if stopped else min(most, AT_ONCE), self._lane)
+        taken = runtime.pace.take(provider, 1 if stopped else min(most, FEW if self._wary else AT_ONCE), self._lane)
         self._again_s = taken.again_s
         if not stopped or not taken.parts:
             return taken.parts
@@ -148,10 +155,19 @@ class _Flight:
         self._in_air += len(claims)
 
     async def _send(self, group: Sequence[Claim]) -> None:
-        results = await self._results(group)
+        """A place is free once its answer was heeded: who refuses us, or says nothing, is handed no more."""
+        ended = list(zip(group, await self._results(group), strict=True))
+        if any(isinstance(result, SendError) for _, result in ended):
+            await asyncio.to_thread(heed, self._runtime, ended)
+        if all(isinstance(result, Unknown) and result.code == "read_timeout" for _, result in ended):
+            await asyncio.to_thread(self._runtime.pace.unanswered, self._provider)
+        else:
+            self._runtime.pace.answered(self._provider)
+            self._wary = False
         self._in_air -= len(group)
+        self._unwritten += len(group)
         self._landed.set()
-        self._ended.extend(zip(group, results, strict=True))
+        self._ended.extend(ended)
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle())
 
@@ -171,15 +187,18 @@ class _Flight:
 
     async def _settle(self) -> None:
         """One after the other, each all that has ended by then."""
-        while self._ended:
-            await asyncio.sleep(GATHERED_S)
-            ended, self._ended = self._ended, []
-            await self._written(ended)
-        self._settling = None
+        try:
+            while self._ended:
+                await asyncio.sleep(GATHERED_S)
+                ended, self._ended = self._ended, []
+                await self._written(ended)
+                self._unwritten -= len(ended)
+                self._landed.set()
+        finally:
+            self._settling = None
 
     async def _written(self, ended: Sequence[tuple[Claim, Result]]) -> None:
         """Nobody else knows what a provider has answered: it is not forgotten because the database is away."""
-        await asyncio.to_thread(heed, self._runtime, ended)
         ends = time.monotonic() + KEPT_S
         while ended := await asyncio.to_thread(settle, self._runtime, ended):
             if time.monotonic() > ends:

@@ -25,16 +25,17 @@ def relay(runtime: Runtime) -> int:
     """Wake the texts that are due. Returns how many. A lane that sleeps is not looked at before its morning.
 
     While a lane's queue is long its rows are left asleep: to ring for them again would only make it longer. So are they
-    while every provider is stopped or has asked for patience; a text that no provider can carry now is looked at again
-    when its alarm is over.
+    while every provider is stopped or has asked for patience. One that has is passed over while another has not; a text
+    that no provider can carry now is looked at again when its alarm is over.
     """
     now = runtime.clock()
     carrying = [name for name, weight in runtime.settings.sms_providers if weight]
-    patient = all(runtime.pace.held(name) for name in carrying)
+    held = frozenset(name for name in carrying if runtime.pace.held(name))
+    patient = held.issuperset(carrying)
     most = runtime.pace.most(carrying, AHEAD_S, BATCH * BATCHES_A_ROUND)
     lanes = [lane for lane in lanes_awake(now, runtime.settings.asleep)
              if backlog(runtime.redis, lane_queue(lane)) < BACKLOG and (lane == REPLY or not patient)]
-    full = {lane: _full(runtime, lane) for lane in lanes}
+    full = {lane: _full(runtime, lane) | (frozenset() if patient else held) for lane in lanes}
     routed: dict[tuple[int, str], list[UUID]] = defaultdict(list)
     with runtime.database.write() as session:
         routes = Routes.read(session, runtime.settings, now)

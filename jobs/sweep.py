@@ -30,8 +30,10 @@ def sweep(runtime: Runtime) -> None:
         log.warning("%d sends were left by a worker that died", stranded)
     _ask(runtime)
     with runtime.database.write() as session:
+        # A receipt that still waits to be looked at may be of the very text that is to be sent again.
+        heard = outbox.settled_until(session, now)
         patience = timedelta(seconds=runtime.settings.unknown_for_s)
-        runtime.teller.heard_all(session, outbox.give_up(session, now - patience, now), now)
+        runtime.teller.heard_all(session, outbox.give_up(session, heard - patience, now), now)
     paper.recover(runtime)
 
 

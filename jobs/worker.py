@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,14 +20,19 @@ from jobs.queues import worker
 
 log = logging.getLogger(__name__)
 
+# Where cores are few, bulk leaves them to whoever answers a person.
+BULK_YIELDS = 5
+
 
 def main() -> None:
     """`python -m jobs.worker`, or `python -m jobs.worker urgent` for one that only answers who waits.
 
     A lost Redis is waited for, not died of.
     """
-    names = URGENT if sys.argv[1:] == ["urgent"] else QUEUES
+    urgent = sys.argv[1:] == ["urgent"]
+    names = URGENT if urgent else QUEUES
     logs.set_up()
+    os.nice(0 if urgent else BULK_YIELDS)
     runtime = Runtime.open(Settings.load())
     settle_down(runtime)
     try:

@@ -22,6 +22,11 @@ SELECT (SELECT md5(string_agg(oid::text || relname, ',' ORDER BY oid)) FROM pg_c
         WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace))
     || (SELECT md5(string_agg(tgrelid::text || tgname || tgenabled::text, ',' ORDER BY oid)) FROM pg_trigger)
     || (SELECT md5(string_agg(oid::text, ',' ORDER BY oid)) FROM pg_constraint)
+    || (SELECT md5(string_agg(oid::text || prosrc, ',' ORDER BY oid)) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace)
+    || (SELECT md5(string_agg(attrelid::text || attname || attnotnull::text, ',' ORDER BY attrelid, attnum))
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND attnum > 0)
     || (SELECT count(*)::text FROM pg_inherits)
 """
 TABLES = ("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
@@ -56,15 +61,22 @@ class PostgresqlHouse:
 
     def empty(self) -> None:
         """All rows go but those that the template has; where more than rows was changed, a new database is made."""
-        self._broom.execute(LEAVE, [HOUSE])
-        if self._broom.execute(SHAPE).fetchone() == self._shape:
-            self._broom.execute(self._sweep)
-        else:
+        if not self._swept():
             self.close()
             self._build()
 
     def close(self) -> None:
         self._broom.close()
+
+    def _swept(self) -> bool:
+        try:
+            self._broom.execute(LEAVE, [HOUSE])
+            if self._broom.execute(SHAPE).fetchone() != self._shape:
+                return False
+            self._broom.execute(self._sweep)
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _build(self) -> None:
         with psycopg.connect(self._server, autocommit=True) as admin:

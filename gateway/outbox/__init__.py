@@ -65,7 +65,7 @@ from gateway.outbox.posting import (
     promised,
     texted,
 )
-from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive, receive_all
+from gateway.outbox.receipts import ReceiptRecord, put_off, receipts_due, receive, receive_all, settled_until
 from gateway.outbox.sending import (
     ALARM,
     SENDS_AT_MOST,
@@ -90,6 +90,6 @@ __all__ = [
     "cancel", "cancel_all", "cancel_others", "cancel_told", "claim", "claim_letters", "close", "close_suppressed",
     "due", "expire", "give_up", "make_way", "new_reference", "number_of", "placed", "placed_all", "post",
     "post_all", "posted", "printed", "promised", "put_off", "receipts_due", "receive", "receive_all", "report",
-    "resolve", "rest", "run_state", "settle", "settle_receipts", "settlement_of", "subject_in", "subject_of", "texted",
-    "told_a_stranger", "track", "unknowns",
+    "resolve", "rest", "run_state", "settle", "settle_receipts", "settled_until", "settlement_of", "subject_in",
+    "subject_of", "texted", "told_a_stranger", "track", "unknowns",
 ]

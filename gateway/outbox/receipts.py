@@ -84,6 +84,12 @@ def receipts_due(session: Session, now: datetime, limit: int) -> list[UUID]:
                                 .order_by(ReceiptRecord.look_at, ReceiptRecord.id).limit(limit)))
 
 
+def settled_until(session: Session, now: datetime) -> datetime:
+    """All receipts that came before this moment have been looked at."""
+    first = sa.select(ReceiptRecord.received_at).where(ReceiptRecord.look_at <= now).order_by(ReceiptRecord.look_at)
+    return min(session.scalar(first.limit(1)) or now, now)
+
+
 def put_off(session: Session, receipt_id: UUID, until: datetime) -> None:
     """This one cannot be settled now, by a fault of ours: it hinders no other until then."""
     session.execute(sa.update(ReceiptRecord).where(ReceiptRecord.id == receipt_id).values(look_at=until))

@@ -108,14 +108,15 @@ def _settle(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> None:
     twilio, wanted = runtime.channel("twilio"), _count(runtime, Notification) + len(callbacks)
     door = outbox.Door(runtime.database, runtime.vault, lambda kept: None)
     with ThreadPoolExecutor(CALLERS) as pool:
-        for start in range(CALLERS):
-            pool.submit(lambda mine: [door.keep(twilio.receipt(one), runtime.clock()) for one in mine],
-                        callbacks[start::CALLERS])
+        kept = [pool.submit(lambda mine: [door.keep(twilio.receipt(one), runtime.clock()) for one in mine],
+                            callbacks[start::CALLERS]) for start in range(CALLERS)]
+        for one in kept:
+            one.result()
     ends = time.monotonic() + PATIENCE_S
     while _count(runtime, Notification) < wanted:
         if time.monotonic() > ends:
             raise TimeoutError("the worker does not settle them")
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def _plainly(runtime: Runtime, callbacks: Sequence[CallbackRequest]) -> None:

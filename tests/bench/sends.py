@@ -69,7 +69,7 @@ def _work(runtime: Runtime, environment: dict[str, str], provider: str, count: i
 
 def _busy_s() -> float:
     """Seconds of all cores in which they were not idle: proc(5), /proc/stat."""
-    user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text().split()[1:9])
+    user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text().split()[1:8])
     return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 

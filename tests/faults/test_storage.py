@@ -1,16 +1,21 @@
-"""The database falls over, and its disk is full: what was promised is kept, and what was not is refused aloud."""
+"""The database falls over, waits, and is full: what was promised is kept, and what was not is refused aloud."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from channels.base import Accepted
+from channels.line import WINDOW
 from gateway.migrations import upgrade
-from gateway.outbox import DECISION
-from jobs.deliver import deliver
+from gateway.outbox import DECISION, Message
+from jobs.deliver import AT_ONCE, MOST_UNWRITTEN, deliver
 from jobs.sweep import sweep
 from tests import servers
 from tests.channels.test_sandbox import until
@@ -55,6 +60,36 @@ def test_the_database_falls_over_twice_in_the_middle_of_a_campaign(campaign, fal
     campaign.settled()
     nobody_is_lost_and_nobody_is_told_twice(campaign)
     assert campaign.worker.poll() is None, "the worker died with the database"
+
+
+def test_what_cannot_be_written_down_holds_up_sends_only_once_a_window_of_it_waits(runtime):
+    """Somebody holds a row of the first lot for as long as it takes: the others are sent, up to a bound."""
+    runtime, twilio, _ = with_providers(runtime)
+    register(runtime, *(a_row(f"29000{place:05d}", f"06123{place:05d}") for place in range(5 * WINDOW)))
+    due, held, freed = ids(runtime), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with runtime.database.write() as session:
+            session.execute(sa.select(Message.id).where(Message.id == UUID(due[0])).with_for_update())
+            held.set()
+            freed.wait(30)
+
+    def answer(message) -> Accepted:
+        if message.token == UUID(due[0]).hex:
+            holding.start()
+            held.wait(30)
+        return Accepted(message.token)
+
+    holding, twilio.answer = threading.Thread(target=hold), answer
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(deliver, runtime, "twilio", DECISION, due)
+        until(lambda: len(twilio.sent) > WINDOW)
+        time.sleep(0.5)
+        assert WINDOW < len(twilio.sent) <= MOST_UNWRITTEN + WINDOW + AT_ONCE
+        freed.set()
+        assert done.result() == len(due)
+    holding.join()
+    assert states(runtime) == ["sent"] * len(due)
 
 
 @contextmanager

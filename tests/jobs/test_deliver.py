@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 
 import pytest
 import sqlalchemy as sa
@@ -12,12 +12,13 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from channels.base import Misconfigured, Rejected, Throttled, Unavailable, Unknown
+from channels.base import Accepted, Misconfigured, Rejected, Throttled, Unavailable, Unknown
+from channels.line import WINDOW
 from gateway import outbox
 from gateway.outbox import Attempt
-from gateway.pace import LEAST_BURST
+from gateway.pace import LEAST_BURST, SILENT
 from gateway.registry.household import Contact
-from jobs.deliver import AT_ONCE, deliver
+from jobs.deliver import AT_ONCE, FEW, deliver
 from tests.conftest import NOON
 from tests.jobs.fakes import dispatch, ids, states, with_providers
 
@@ -134,6 +135,61 @@ def test_patience_is_shown_to_who_asks_for_it(runtime, households, clock):
     runtime.redis.flushall()
     work(runtime, clock)
     assert len(twilio.sent + africastalking.sent) == 2
+
+
+def test_who_asks_for_patience_is_handed_no_more_than_is_in_the_air(runtime, households):
+    runtime, twilio, _ = with_providers(runtime, twilio=Throttled("429", retry_after_s=60))
+    households(runtime, 2 * WINDOW)
+    deliver(runtime, "twilio", outbox.DECISION, ids(runtime))
+    assert AT_ONCE <= len(twilio.sent) <= WINDOW
+
+
+# Silence
+
+
+def test_who_answers_nothing_is_left_alone_and_others_carry_what_is_left(runtime, households, caplog):
+    runtime, twilio, africastalking = with_providers(runtime, twilio=Unknown("read_timeout"))
+    households(runtime, SILENT)
+    deliver(runtime, "twilio", outbox.DECISION, ids(runtime))
+    assert "left alone" in caplog.text
+    households(runtime, 3 * SILENT)
+    dispatch(runtime)
+    assert (len(twilio.sent), len(africastalking.sent)) == (SILENT, 2 * SILENT)
+    assert Counter(states(runtime)) == {"unknown": SILENT, "sent": 2 * SILENT}
+
+
+def test_one_answer_among_time_outs_is_no_silence(runtime, households):
+    numbers = count(1)
+    late = Unknown("read_timeout")
+
+    def answer(message) -> Accepted:
+        if next(numbers) % SILENT:
+            raise late
+        return Accepted(message.token)
+
+    runtime, twilio, _ = with_providers(runtime, twilio=answer)
+    households(runtime, 3 * SILENT)
+    for one in ids(runtime):
+        deliver(runtime, "twilio", outbox.DECISION, [one])
+    assert len(twilio.sent) == 3 * SILENT
+
+
+@pytest.mark.parametrize(("answer", "sent"), [(Unknown("read_timeout"), FEW), (None, 5 * FEW)])
+def test_who_was_left_alone_is_handed_few_until_it_answers(runtime, households, answer, sent):
+    runtime, twilio, _ = with_providers(runtime, twilio=answer)
+    runtime.pace.hold("twilio", 0)
+    households(runtime, 5 * FEW)
+    deliver(runtime, "twilio", outbox.DECISION, ids(runtime))
+    assert len(twilio.sent) == sent
+
+
+def test_while_all_are_left_alone_only_replies_are_woken(runtime, households):
+    runtime, *_ = with_providers(runtime)
+    households(runtime, 3)
+    for name in ("twilio", "africastalking"):
+        runtime.pace.hold(name, 60)
+    assert dispatch(runtime) == 0
+    assert states(runtime) == ["created"] * 3
 
 
 # Mishaps

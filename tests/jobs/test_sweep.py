@@ -96,6 +96,22 @@ def test_a_receipt_to_the_number_of_an_unknown_send_proves_it(runtime, household
         assert session.scalar(sa.select(sa.func.count()).select_from(Notification)) == 1
 
 
+def test_nothing_is_given_up_while_a_receipt_that_may_be_of_it_waits_to_be_looked_at(runtime, households, clock):
+    runtime, twilio, africastalking = unsure(runtime, households)
+    (sent,) = twilio.sent + africastalking.sent
+    provider = twilio if twilio.sent else africastalking
+    clock.forward(seconds=60)
+    with runtime.database.write() as session:
+        outbox.receive(session, runtime.vault, Receipt(provider.name, "a name", "Success", "delivered", sent.msisdn),
+                       clock())
+    clock.forward(seconds=3600)
+    sweep(runtime)
+    assert states(runtime) == ["unknown"]
+    settle_receipts(runtime)
+    sweep(runtime)
+    assert (states(runtime), states(runtime, "letter")) == (["delivered"], [])
+
+
 def test_a_sweep_changes_nothing_where_nothing_is_wrong(runtime, households, clock):
     runtime, *_ = with_providers(runtime)
     households(runtime, 3)
