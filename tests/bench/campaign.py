@@ -89,9 +89,11 @@ class Story:
         """Every two seconds somebody writes; how long until the answer lies in the inbox, a minute at most."""
         stop = threading.Event()
 
+        numbers = (msisdn for place in itertools.count() if not is_dead(msisdn := f"+21269{place:07d}"))
+
         def write() -> None:
             while not stop.wait(2):
-                msisdn, began = f"+21269{len(self.wrote) + 1:07d}", time.monotonic()
+                msisdn, began = next(numbers), time.monotonic()
                 self.operator(f"/sandbox/handset/{msisdn}/sms", {"body": "bonjour"})
                 self.wrote.append(msisdn)
                 while not self.operator(f"/sandbox/handset/{msisdn}/inbox") and time.monotonic() - began < 60:
