@@ -143,6 +143,11 @@ class Runtime:
         """Where texts are in flight: one for the whole process."""
         return _loop()
 
+    def drain(self) -> None:
+        """Wait for the texts that were begun and that nobody waits for."""
+        if _loop.cache_info().currsize:
+            self.loop.drain()
+
     @cached_property
     def pace(self) -> Pace:
         """How many parts a second each provider may be handed."""
@@ -198,6 +203,7 @@ class Runtime:
 
     def close(self) -> None:
         """Give back what was opened."""
+        self.drain()
         if _loop.cache_info().currsize:
             for channel in self.channels.values():
                 self.loop.run(channel.close())

@@ -52,6 +52,15 @@ def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str],
     return runtime.loop.run(_Flight(runtime, provider, lane, may_go).fly([UUID(written) for written in ids]))
 
 
+def begin(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> None:
+    """The job. For the end of an answer to a person nobody waits: while one provider is silent, whoever is answered by
+    another must not wait for its time limit too."""
+    if lane == outbox.REPLY and provider in runtime.channels:
+        runtime.loop.begin(_Flight(runtime, provider, lane, lambda: True).fly([UUID(written) for written in ids]))
+    else:
+        deliver(runtime, provider, lane, ids)
+
+
 class _Flight:
     """The sends of one job."""
 

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 JOBS: dict[str, Callable[..., object]] = {
     "relay": relay.relay,
     "sweep": sweep.sweep,
-    "deliver": deliver.deliver,
+    "deliver": deliver.begin,
     "settle_receipts": receipts.settle_receipts,
     "print_letters": letters.print_letters,
     "tell": tell.tell,
@@ -86,6 +86,14 @@ class HouseWorker(SimpleWorker):
     """RQ ends its loop at any trouble with Redis as if it had been asked to; `asked_to_stop` tells the two apart."""
 
     asked_to_stop = False
+    runtime: Runtime
+
+    def work(self, *arguments: Any, **named: Any) -> bool:
+        """Until it is asked to stop, or in a burst until nothing waits. What it has begun is ended in any case."""
+        try:
+            return bool(super().work(*arguments, **named))
+        finally:
+            self.runtime.drain()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM or Ctrl-C: the job in hand is ended first. RQ writes that into Redis, which may be gone."""
@@ -122,8 +130,10 @@ def worker(runtime: Runtime, names: Sequence[str] = QUEUES, jobs: Mapping[str, C
     house_job = type("HouseJob", (HouseJob,), {"runtime": runtime, "jobs": jobs})
     queues = [Queue(name, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job) for name in names]
     kind: Callable[..., HouseWorker] = partial(BoundWorker, may_go=may_go) if may_go else HouseWorker
-    return kind(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
+    made = kind(queues, connection=runtime.redis, serializer=JSONSerializer, job_class=house_job,
                 log_job_description=False)
+    made.runtime = runtime
+    return made
 
 
 def _run(name: str, job: Callable[..., object], runtime: Runtime, *arguments: Any) -> object:

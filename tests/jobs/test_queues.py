@@ -1,5 +1,6 @@
 """What stands in Redis: names of jobs and rows. Whoever writes there can ring, and do nothing else."""
 
+import asyncio
 import base64
 import json
 import shutil
@@ -17,9 +18,9 @@ from rq.serializers import JSONSerializer
 from channels.base import Rejected, Unknown
 from gateway.app import create_app
 from gateway.db import Database
-from gateway.outbox import DECISION, Message
+from gateway.outbox import DECISION, REPLY, Message
 from gateway.registry.score import IndexScore
-from jobs.alarm import LANE_QUEUES, QUEUE_OF, QUEUES, enqueue
+from jobs.alarm import LANE_QUEUES, QUEUE_OF, QUEUES, enqueue, lane_queue
 from jobs.queues import JOBS, worker
 from tests.conftest import SETTINGS
 from tests.jobs.fakes import ids, states, with_providers
@@ -47,6 +48,42 @@ def ring_strangely(redis: Redis, data: object, queue: str = "notices", **fields:
                                           "timeout": "10", "data": payload, **fields})
     redis.rpush(f"rq:queue:{queue}", name)
     redis.sadd("rq:queues", f"rq:queue:{queue}")
+
+
+# Answers
+
+
+def test_whoever_is_answered_by_one_provider_waits_for_no_silence_of_another(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 2)
+    answered, sends = [], {"twilio": twilio.send, "africastalking": africastalking.send}
+
+    async def late(message):
+        await asyncio.sleep(1)
+        answered.append("twilio")
+        return await sends["twilio"](message)
+
+    async def at_once(message):
+        answered.append("africastalking")
+        return await sends["africastalking"](message)
+
+    twilio.send, africastalking.send = late, at_once
+    for provider, one in zip(sends, ids(runtime), strict=True):
+        enqueue(runtime.redis, "deliver", provider, REPLY, [one], queue=lane_queue(REPLY))
+    work(runtime)
+    assert answered == ["africastalking", "twilio"]
+    assert states(runtime) == ["sent"] * 2
+
+
+def test_what_breaks_on_the_way_of_an_answer_is_logged_and_others_go_on(runtime, households, caplog):
+    runtime, *_ = with_providers(runtime)
+    households(runtime)
+    with runtime.database.write() as session:
+        session.execute(sa.text("ALTER TABLE route_stop RENAME TO gone"))
+    enqueue(runtime.redis, "deliver", "twilio", REPLY, ids(runtime), queue=lane_queue(REPLY))
+    work(runtime)
+    assert "a work of the loop failed" in caplog.text
+    assert states(runtime) == ["created"]
 
 
 # Hostile jobs
