@@ -1,7 +1,7 @@
 """Paper: letters that are due are printed into the tray, and posted; the post's record is the proof.
 
-A PIN exists in clear on its sheet alone: it is made while the sheet is printed, and the sheet is removed once
-the post has taken it.
+A run takes the most urgent first, and lies in the order of the post's tariff. A PIN exists in clear on its sheet alone:
+it is made while the sheet is printed, and the sheet is removed once the post has taken it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,27 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from uuid import UUID
 
-from channels.letter.page import PIN_LINE, Letter, Unprintable
-from channels.letter.tray import NoSuchRun
+from sqlalchemy.orm import Session
+
+from channels.letter.bundle import by_tariff
+from channels.letter.page import PIN_LINE, Letter, Unprintable, check
+from channels.letter.tray import NoSuchLetter, NoSuchRun
 from gateway import outbox
-from gateway.dialogue.access import IssuedPin, keep_pins, with_pin
-from gateway.outbox import CannotBe, Paper
+from gateway.dialogue.access import IssuedPin, keep_pins, with_pin, withdraw_pin
+from gateway.outbox import CannotBe, Message, Paper, Tracked
+from gateway.registry import audit
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.review import last_day
+from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
+from gateway.vault import Vault
 from gateway.words import LOCALES
 
 log = logging.getLogger(__name__)
@@ -33,12 +40,20 @@ WHY_NOT = {
     "too_early": "it takes nothing before it is printed, nor after its cut-off hour (POST_CUT_OFF) that day",
     "not_a_working_day": "it does not work on that day",
 }
-# A PDF of a hundred sheets takes some 230 MB to make, one of five hundred 800.
-A_RUN = 100
+# Why a letter cannot be printed again.
+NO_REPRINT = {
+    "unknown_letter": "no letter bears this code in such a run; read the letter again",
+    "several_letters": "several letters bear this code: add --of and its run, one of {runs}",
+    "not_printed": "this letter has not been printed; it will be when it is due",
+    "is_posted": "the post has taken this letter: if it brings it back, the household is given it at its centre",
+}
+# The more letters a run sorts by postal code, the cheaper the post; they are set in bundles, a hundred at a time in
+# memory, and even on a busy machine long before the lease of a run or the time of a job (300 s) is over.
+A_RUN = 1_000
 
 
-def print_due(runtime: Runtime) -> int:
-    """Print one run of the letters that are due. Returns how many were taken.
+def print_due(runtime: Runtime, only: Collection[UUID] = ()) -> int:
+    """Print one run of the letters that are due, or `only` these of them. Returns how many were taken.
 
     The new PINs are committed with the letters' state; the run's folder takes its final name after that, so
     that a sheet whose PIN does not work is never posted. `recover` ends what a crash left between the two.
@@ -47,11 +62,12 @@ def print_due(runtime: Runtime) -> int:
     run = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
     with runtime.database.write() as session:
         lease = timedelta(seconds=5 * runtime.settings.lease_s)
-        papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN)
+        papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN, only)
     if not papers:
         return 0
     pins = _pins(runtime, papers)
-    letters = {paper.id: _letter(runtime, paper, pins.get(paper.household_id), day_of(now)) for paper in papers}
+    letters = {paper.id: _letter(runtime, paper, pins.get(paper.household_id), day_of(now))
+               for paper in sorted(papers, key=_by_tariff)}
     refused = _lay(runtime, run, letters, day_of(now))
     printed = {paper.household_id for paper in papers if paper.id not in refused}
     with runtime.database.write() as session:
@@ -69,12 +85,37 @@ def print_due(runtime: Runtime) -> int:
     return len(papers)
 
 
-def print_all(runtime: Runtime) -> int:
-    """Print all that is due, a run at a time. Returns how many letters were taken."""
+def print_all(runtime: Runtime, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Print all that is due, a run at a time. Returns how many letters were taken; `progress` hears it of each run."""
     printed = 0
     while run := print_due(runtime):
         printed += run
+        progress(run)
     return printed
+
+
+def reprint(runtime: Runtime, reference: str, *, by: str, why: str, of_run: str | None = None) -> list[str]:
+    """Print a letter again whose sheet the print house has spoilt. Returns the codes of the sheets to be destroyed.
+
+    It is due again, and printed at once: what breaks off in between, the hour of printing ends. A PIN on the sheet
+    opens no more from this moment, and another letter of that run that bears it is printed again as well. Raises
+    `NotAllowed` for one that is not printed or was posted, and where `by` or `why` hold a number of somebody's.
+    """
+    now = runtime.clock()
+    with runtime.database.write() as session:
+        try:
+            spoilt = _spoilt(session, runtime.vault, outbox.one_of(outbox.track(session, [reference]), of_run), now)
+        except CannotBe as error:
+            raise NotAllowed(NO_REPRINT[error.code].format(**error.facts)) from None
+        for message, _ in spoilt:
+            audit.record(session, runtime.vault, "letter.reprinted", by=by, now=now, why=why,
+                         household_id=message.household_id, subject=message.id, notice=message.notice)
+        sheets = [(message.id, message.reference, run) for message, run in spoilt]
+    for _, code, run in sheets:
+        with suppress(NoSuchRun, NoSuchLetter):  # it lies in the tray of another machine
+            runtime.tray.spoil(run, code)
+    print_due(runtime, [message_id for message_id, _, _ in sheets])
+    return [code for _, code, _ in sheets]
 
 
 def recover(runtime: Runtime) -> None:
@@ -112,19 +153,42 @@ def post(runtime: Runtime, run: str, day: date | None = None) -> int:
     return len(settlements)
 
 
+def _spoilt(session: Session, vault: Vault, letter: Tracked, now: datetime) -> list[tuple[Message, str]]:
+    """The letter, and those that bear the same PIN, each with the run of its spoilt sheet. Raises `CannotBe`."""
+    run, home, letters = letter.message.run or "", letter.message.household_id, [letter]
+    outbox.spoil(letter, now)
+    text = vault.open(letter.message.body_sealed, "message.body", letter.message.id)
+    if home and PIN_LINE in text and withdraw_pin(session, home, letter.printing.started_at):
+        for other in outbox.track(session, run=run):
+            if other.message.household_id == home and other.message.state in outbox.ACTS["posted"][1]:
+                outbox.spoil(other, now)
+                letters.append(other)
+    return [(one.message, run) for one in letters]
+
+
+def _by_tariff(paper: Paper) -> tuple[tuple[str, ...], str]:
+    return by_tariff(json.loads(paper.lines), paper.commune), paper.reference
+
+
 def _lay(runtime: Runtime, run: str, letters: Mapping[UUID, Letter], today: date) -> set[UUID]:
     """Lay them in the tray. One that cannot be printed has failed and is listed; the run goes on without it."""
-    sheets, refused = dict(letters), set[UUID]()
-    while sheets:
-        try:
-            runtime.tray.lay(run, list(sheets.values()), today)
-            break
-        except Unprintable as error:
-            log.error("a letter cannot be printed and must be handed over at its centre: %s", error.reason)
-            bad = next(one for one, letter in sheets.items() if letter.number == error.number)
-            refused.add(bad)
-            del sheets[bad]
-    return refused
+    try:
+        runtime.tray.lay(run, list(letters.values()), today)
+    except Unprintable:
+        refused = {one for one, letter in letters.items() if not _printable(letter)}
+        if len(refused) < len(letters):
+            runtime.tray.lay(run, [letter for one, letter in letters.items() if one not in refused], today)
+        return refused
+    return set()
+
+
+def _printable(letter: Letter) -> bool:
+    try:
+        check(letter)
+    except Unprintable as error:
+        log.error("a letter cannot be printed and must be handed over at its centre: %s", error.reason)
+        return False
+    return True
 
 
 def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:

@@ -149,7 +149,7 @@ def _record(runtime: Runtime, scans: Sequence[Scan], done: Recorded, by: str) ->
         letters = _letters(session, scans)
         for scan in scans:
             try:
-                letter = _only([one for one in letters[scan.reference] if scan.run in (None, one.message.run)])
+                letter = outbox.one_of(letters[scan.reference], scan.run)
                 news = outbox.report(letter, scan.act, scan.day, runtime.post, now, scan.reason)
             except CannotBe as error:
                 refused[scan.line] = _refusal(scan.line, error.code, **error.facts)
@@ -167,20 +167,11 @@ def _record(runtime: Runtime, scans: Sequence[Scan], done: Recorded, by: str) ->
 
 
 def _letters(session: Session, scans: Sequence[Scan]) -> Mapping[str, list[Tracked]]:
-    """By their codes. Of one that was printed and one that was not, only the first can have been scanned."""
+    """By their codes."""
     found: dict[str, list[Tracked]] = defaultdict(list)
     for letter in outbox.track(session, {scan.reference for scan in scans}):
         found[letter.message.reference].append(letter)
-    return defaultdict(list, {reference: [one for one in letters if one.message.run] or letters
-                              for reference, letters in found.items()})
-
-
-def _only(found: Sequence[Tracked]) -> Tracked:
-    if not found:
-        raise CannotBe("unknown_letter")
-    if len(found) > 1:
-        raise CannotBe("several_letters", runs=", ".join(sorted(str(one.message.run) for one in found)))
-    return found[0]
+    return found
 
 
 def _tell(runtime: Runtime, session: Session, news: Sequence[tuple[Scan, Tracked]], by: str) -> None:

@@ -6,18 +6,15 @@ import re
 
 from pypdf import PdfReader
 
-from channels.letter.tray import SHEETS, Tray
+from channels.letter.tray import Tray
 
 
 def pin_on_sheet(tray: Tray, number: str) -> str:
     """The PIN on the letter of this number, as long as it lies in the tray. Raises `LookupError`."""
     for run in reversed(tray.runs()):
-        page = 0
-        for entry in run.letters:
-            if entry.number == number and run.state != "posted":
-                text = PdfReader(run.path / SHEETS).pages[page].extract_text()
-                found = re.search(r"(?<![0-9])[0-9]{6}(?![0-9])", text)
-                if found:
-                    return found[0]
-            page += entry.pages
+        if run.state != "posted" and number in {entry.number for entry in run.letters}:
+            file, page = run.page_of(number)
+            found = re.search(r"(?<![0-9])[0-9]{6}(?![0-9])", PdfReader(file).pages[page].extract_text())
+            if found:
+                return found[0]
     raise LookupError("no letter of this number with a PIN lies in the tray")

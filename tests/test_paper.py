@@ -1,6 +1,8 @@
 """Paper: what is printed works, what is posted is proved, and a crash at any moment loses no letter."""
 
+import json
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,10 +15,13 @@ from channels.letter.tray import SHEETS, NoSuchRun, Tray
 from gateway import outbox, paper
 from gateway.db import Base
 from gateway.dialogue.access import Credential
-from gateway.outbox import Message
+from gateway.outbox import Attempt, Message
 from gateway.registry import review
+from gateway.registry.audit import AuditEntry
 from gateway.registry.household import Household
+from gateway.registry.numbers import spaced
 from gateway.registry.score import Notification
+from gateway.registry.steps import NotAllowed
 from jobs.sweep import sweep
 from tests.conftest import a_row, register
 from tests.web.desk import rows
@@ -188,6 +193,47 @@ def test_two_workers_print_each_letter_once(runtime, monkeypatch):
     assert states(runtime) == ["sent"] * 6
 
 
+def at(number: int, postal_code: str | None, locality: str, **more: object):
+    """A household without a telephone, at this place."""
+    return a_row(f"29000000{number:02d}", None, address={
+        "lines": ["رقم 4، الزنقة 12"], "postal_code": postal_code, "locality": locality}, **more)
+
+
+def test_a_run_lies_in_the_order_of_the_tariff_on_paper_and_in_its_manifest(runtime):
+    register(runtime, at(1, None, "مولاي يعقوب"), at(2, "20250", "أنفا"), at(3, "10020", "سلا"),
+             at(4, "10020", "الرباط"), at(5, None, "أنفا", commune="06.141.01.0"))
+    paper.print_due(runtime)
+    (run,) = runtime.tray.runs()
+    assert [entry.address.rpartition(", ")[2] for entry in run.letters] == [
+        "10020 الرباط", "10020 سلا", "20250 أنفا", "أنفا", "مولاي يعقوب"]
+    for entry, sheet in zip(run.letters, sheets(runtime), strict=True):
+        assert spaced(entry.number) in sheet
+
+
+def test_the_most_urgent_go_into_a_run_wherever_they_live_and_only_then_are_they_sorted(runtime, monkeypatch):
+    monkeypatch.setattr(paper, "A_RUN", 2)
+    register(runtime, at(1, "30000", "فاس"), at(2, "20000", "أنفا"), at(3, "10000", "الرباط"))
+    lines = {one.id: json.loads(runtime.vault.open(one.to_sealed, "message.to", one.id)) for one in letters(runtime)}
+    by_code = {lines[one.id][-1][:5]: one for one in letters(runtime)}
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).where(Message.id == by_code["10000"].id).values(
+            tell_by=by_code["10000"].tell_by + timedelta(days=1)))
+    paper.print_all(runtime)
+    assert [[entry.number for entry in run.letters] for run in sorted(
+        runtime.tray.runs(), key=lambda run: -len(run.letters))] == [
+        [by_code["20000"].reference, by_code["30000"].reference], [by_code["10000"].reference]]
+
+
+def test_printing_tells_how_far_it_is(runtime, monkeypatch):
+    monkeypatch.setattr(paper, "A_RUN", 2)
+    told_by_letter(runtime, 5)
+    with runtime.database.read() as session:
+        assert outbox.letters_due(session, runtime.clock()) == 5
+    heard: list[int] = []
+    assert paper.print_all(runtime, heard.append) == sum(heard) == 5
+    assert heard == [2, 2, 1]
+
+
 # Crashes
 
 
@@ -331,3 +377,185 @@ def test_of_more_letters_than_a_run_takes_those_go_first_that_have_the_nearest_d
             tell_by=older.tell_by - timedelta(days=1)))
         (paper_,) = outbox.claim_letters(session, runtime.vault, "run", clock(), timedelta(minutes=1), 1)
     assert paper_.id == younger.id
+
+
+# A sheet that the print house has spoilt
+
+
+def pin_of(runtime, letter: Message) -> str | None:
+    """The PIN on the newest sheet of this letter."""
+    for run in reversed(runtime.tray.runs()):
+        if letter.reference in {entry.number for entry in run.letters if entry.state != "spoilt"}:
+            file, page = run.page_of(letter.reference)
+            found = re.search(PIN, PdfReader(file).pages[page].extract_text())
+            return found and found[0]
+    raise LookupError
+
+
+def opens(runtime, household_id, pin: str) -> bool:
+    with runtime.database.read() as session:
+        kept = session.get(Credential, household_id)
+        return kept is not None and any(runtime.vault.proves_pin(
+            [one for one in (kept.pin_hash, kept.next_hash) if one], pin, household_id))
+
+
+def spoil(runtime, letter: Message, **more: str) -> list[str]:
+    return paper.reprint(runtime, letter.reference, by="Salma", why="torn in the folding machine", **more)
+
+
+def test_a_spoilt_letter_is_printed_again_in_a_run_of_its_own_and_once(runtime, clock):
+    told_by_letter(runtime, 3)
+    old = printed(runtime)
+    spoilt, *_ = letters(runtime)
+    clock.forward(seconds=60)
+    assert spoil(runtime, spoilt) == [spoilt.reference]
+    first, again = runtime.tray.runs()
+    assert (first.name, [entry.number for entry in again.letters]) == (old, [spoilt.reference])
+    assert [entry.state for entry in first.letters if entry.number == spoilt.reference] == ["spoilt"]
+    assert (states(runtime), paper.print_due(runtime)) == (["sent"] * 3, 0)
+    assert [one.outcome for one in rows(runtime, Attempt) if one.message_id == spoilt.id] == ["spoilt", None]
+
+
+def test_who_had_a_letter_printed_again_and_why_is_written_down(runtime):
+    told_by_letter(runtime)
+    printed(runtime)
+    (letter,) = letters(runtime)
+    with pytest.raises(NotAllowed):
+        paper.reprint(runtime, letter.reference, by="Salma", why="the sheet of 0612345678")
+    assert (states(runtime), len(runtime.tray.runs())) == (["sent"], 1), "nothing is done that is not written down"
+    spoil(runtime, letter)
+    (entry,) = [one for one in rows(runtime, AuditEntry) if one.act == "letter.reprinted"]
+    assert (entry.by, entry.why, entry.subject) == ("Salma", "torn in the folding machine", str(letter.id))
+
+
+def test_the_pin_of_a_spoilt_sheet_opens_nothing_and_the_new_one_does(runtime, clock):
+    told_by_letter(runtime)
+    printed(runtime)
+    (letter,) = letters(runtime)
+    before = pin_of(runtime, letter)
+    clock.forward(seconds=60)
+    spoil(runtime, letter)
+    after = pin_of(runtime, letter)
+    assert (opens(runtime, letter.household_id, before), opens(runtime, letter.household_id, after)) == (False, True)
+
+
+def test_a_new_pin_that_is_spoilt_leaves_the_one_that_the_household_has(runtime, clock):
+    told_by_letter(runtime)
+    printed(runtime)
+    (letter,) = letters(runtime)
+    in_hand = pin_of(runtime, letter)
+    clock.forward(days=1)
+    paper.post(runtime, runtime.tray.runs()[0].name)
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), clock())
+    paper.print_due(runtime)
+    _, asked = letters(runtime)
+    on_its_way = pin_of(runtime, asked)
+    clock.forward(seconds=60)
+    spoil(runtime, asked)
+    pins = (in_hand, on_its_way, pin_of(runtime, asked))
+    assert [opens(runtime, letter.household_id, pin) for pin in pins] == [True, False, True]
+
+
+def test_a_spoilt_letter_without_a_pin_leaves_the_pin_as_it_is(runtime, clock):
+    told_by_letter(runtime)
+    printed(runtime)
+    pin = pin_of(runtime, letters(runtime)[0])
+    clock.forward(days=1)
+    register(runtime, a_row("2900000001", None, **ANOTHER_INDEX))
+    paper.print_due(runtime)
+    second = max(letters(runtime), key=lambda letter: letter.id)
+    assert pin_of(runtime, second) is None
+    spoil(runtime, second)
+    assert pin_of(runtime, second) is None
+    assert opens(runtime, second.household_id, pin)
+
+
+def test_while_a_newer_pin_is_in_the_post_a_spoilt_sheet_opens_nothing_either(runtime, clock):
+    told_by_letter(runtime)
+    printed(runtime)
+    (letter,) = letters(runtime)
+    spoilt = pin_of(runtime, letter)
+    clock.forward(days=1)
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), clock())
+    paper.print_due(runtime)
+    newer = pin_of(runtime, letters(runtime)[1])
+    spoil(runtime, letter)
+    assert (opens(runtime, letter.household_id, spoilt), opens(runtime, letter.household_id, newer)) == (False, True)
+
+
+def test_another_letter_with_the_same_pin_is_printed_again_as_well(runtime, clock):
+    told_by_letter(runtime, 2)
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.get(Household, letters(runtime)[0].household_id), clock())
+    printed(runtime)
+    both = [one for one in letters(runtime) if one.household_id == letters(runtime)[0].household_id]
+    clock.forward(seconds=60)
+    assert sorted(spoil(runtime, both[0])) == sorted(one.reference for one in both)
+    assert len(runtime.tray.runs()[1].letters) == 2
+    assert len({pin_of(runtime, one) for one in both}) == 1
+
+
+def test_the_days_of_a_letter_that_was_printed_again_begin_with_its_own_posting(runtime, clock):
+    told_by_letter(runtime, 2)
+    old = printed(runtime)
+    letter, _ = letters(runtime)
+    clock.forward(days=1)
+    spoil(runtime, letter)
+    assert paper.post(runtime, old) == 1, "the spoilt one is not among them"
+    assert (runtime.tray.runs()[0].state, states(runtime)) == ("posted", ["sent", "delivered"])
+    with pytest.raises(ValueError, match="cannot have taken it"):
+        paper.post(runtime, runtime.tray.runs()[1].name, date(2026, 11, 23))
+    clock.forward(days=1)
+    assert paper.post(runtime, runtime.tray.runs()[1].name) == 1
+    days = sorted(proof.notified_on for proof in rows(runtime, Notification))
+    assert days == [date(2026, 11, 24), date(2026, 11, 25)]
+
+
+def test_what_was_posted_is_not_printed_again_nor_what_was_never_printed(runtime, clock):
+    told_by_letter(runtime)
+    (letter,) = letters(runtime)
+    with pytest.raises(NotAllowed, match="has not been printed"):
+        spoil(runtime, letter)
+    with pytest.raises(NotAllowed, match="no letter bears this code"):
+        paper.reprint(runtime, "123456789", by="Salma", why="torn")
+    run = printed(runtime)
+    paper.post(runtime, run)
+    before = rows(runtime, Notification)[0].notified_on
+    with pytest.raises(NotAllowed, match="the post has taken"):
+        spoil(runtime, letter)
+    assert (states(runtime), rows(runtime, Notification)[0].notified_on) == (["delivered"], before)
+    assert [one.act for one in rows(runtime, AuditEntry)].count("letter.reprinted") == 0
+
+
+@pytest.mark.parametrize(("step", "after"), [("lay", False), ("lay", True), ("keep", False)])
+def test_a_crash_while_a_letter_is_printed_again_loses_no_letter_and_opens_no_old_pin(runtime, clock, step, after):
+    told_by_letter(runtime)
+    printed(runtime)
+    (letter,) = letters(runtime)
+    before = pin_of(runtime, letter)
+    broken = replace(runtime)
+    broken.__dict__["tray"] = CrashingTray(runtime.tray, step, after=after)
+    with pytest.raises(Crash):
+        spoil(broken, letter)
+    assert not opens(runtime, letter.household_id, before)
+    after_the_lease(runtime, clock)
+    paper.print_all(runtime)
+    assert states(runtime) == ["sent"]
+    assert len([entry for run in runtime.tray.runs() for entry in run.letters if entry.state == "printed"]) == 1
+    assert opens(runtime, letter.household_id, pin_of(runtime, letter))
+
+
+def test_of_two_letters_with_one_code_the_run_says_which_is_printed_again(runtime, monkeypatch):
+    monkeypatch.setattr(paper, "A_RUN", 1)
+    told_by_letter(runtime, 2)
+    first, second = letters(runtime)
+    with runtime.database.write() as session:
+        session.execute(sa.update(Message).values(reference=first.reference).where(Message.id == second.id))
+    paper.print_all(runtime)
+    with pytest.raises(NotAllowed, match="several letters bear this code"):
+        spoil(runtime, first)
+    assert spoil(runtime, first, of_run=letters(runtime)[1].run) == [first.reference]
+    printings = Counter(one.message_id for one in rows(runtime, Attempt))
+    assert (printings[first.id], printings[second.id]) == (1, 2)

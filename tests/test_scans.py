@@ -306,3 +306,22 @@ def test_a_clerk_scans_a_file_types_a_code_and_hands_over_what_came_back(runtime
     assert (wrong.exit_code, "POST_CUT_OFF" in wrong.stderr) == (1, True)
     file.write_text("a,b\n1,2\n")
     assert run("--scan", file).exit_code == 1
+
+
+@one_kind
+def test_a_clerk_has_a_spoilt_letter_printed_again_and_says_why(runtime, tmp_path, database_url, redis_url):
+    environment = {**SETTINGS, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "VAR_DIR": str(tmp_path)}
+
+    def run(*arguments: object):
+        return CliRunner().invoke(main, ["letters", *map(str, arguments), "--by", "Salma"], env=environment)
+
+    register(runtime, *(a_row(f"29000000{place:02d}", None) for place in range(1, 3)))
+    assert "2 letters printed" in run("--print").stdout
+    first, _ = letters(runtime)
+    run("--accepted", first.reference)
+    assert run("--reprint", first.reference).exit_code == run("--why", "torn").exit_code == 2
+    done = run("--reprint", spaced(first.reference), "--why", "torn in the machine")
+    assert f"{spaced(first.reference)}  printed again: destroy its old sheet" in done.stdout
+    assert len([one for one in done.stdout.splitlines() if " letters  " in one]) == 2
+    assert states(runtime)[0] == "sent"
+    assert [one.outcome for one in rows(runtime, Attempt) if one.message_id == first.id] == ["spoilt", None]

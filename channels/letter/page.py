@@ -7,22 +7,21 @@ the texts as data, so nothing in them is markup.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import segno
-import typst
 
-from channels.letter.fonts import FOLDERS, SHEETS, showable
+from channels.letter.bundle import Cover
+from channels.letter.fonts import showable
+from channels.letter.press import typeset
 
-STANDARDS: list[typst.PDFStandard] = ["a-2a", "ua-1"]
 SECTIONS = ("title", "date", "body", "table", "deadline", "pin", "steps", "closing", "code")
 PIN_LINE = "{pin}"
 # A page costs 2 MB of memory until the whole file is written.
@@ -90,25 +89,28 @@ class Unprintable(ValueError):
         self.reason = reason
 
 
-class SheetError(Exception):
-    """The sheet could not be set: a fault of ours, in the sheet or the fonts."""
-
-
-def print_letters(letters: Sequence[Letter], out: Path, printed_on: date) -> list[int]:
+def print_letters(letters: Sequence[Letter], out: Path, printed_on: date, cover: Cover | None = None) -> list[int]:
     """Write one PDF, readable by its owner alone, and return how many pages each letter took.
 
-    The same letters on the same day give the same bytes. Raises `Unprintable` for the first letter that has no
-    address for its window, or texts that cannot be laid out, and `ValueError` for no letter, or more than
-    `MOST_LETTERS`; then nothing is written.
+    A `cover` is one page more, on top, and not counted. The same letters on the same day give the same bytes.
+    Raises `Unprintable` for the first letter that has no address for its window, or texts that cannot be laid out,
+    and `ValueError` for no letter, or more than `MOST_LETTERS`; then nothing is written.
     """
     if not 0 < len(letters) <= MOST_LETTERS:
         raise ValueError(f"{len(letters)} letters: a file holds 1 to {MOST_LETTERS}")
-    data = {"letters": [_laid_out(letter) for letter in letters]}
-    pdf, pages = _set(data, printed_on)
+    data: dict[str, Any] = {"letters": [_laid_out(letter) for letter in letters]}
+    if cover:
+        data["cover"] = asdict(cover)
+    pdf, pages = typeset(data, printed_on)
     out.unlink(missing_ok=True)  # what stood there may be open to others
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pdf)
     return pages
+
+
+def check(letter: Letter) -> None:
+    """Raises `Unprintable` where `print_letters` would, and prints nothing."""
+    _laid_out(letter)
 
 
 def address_of(letter: Letter) -> tuple[str, ...]:
@@ -282,26 +284,3 @@ def _is_rtl(line: str) -> bool:
     """The direction of a line's first letter (Unicode Standard Annex 9, rules P2 and P3)."""
     strong = (way for way in map(unicodedata.bidirectional, line) if way in {"L", "R", "AL"})
     return next(strong, "L") != "L"
-
-
-def _set(data: dict[str, Any], printed_on: date) -> tuple[bytes, list[int]]:
-    """The PDF, and the pages of each letter, in order."""
-    midnight = datetime(printed_on.year, printed_on.month, printed_on.day, tzinfo=UTC)
-    try:
-        compiler = typst.Compiler(
-            SHEETS / "sheet.typ",
-            root=SHEETS,
-            font_paths=typst.Fonts(
-                include_system_fonts=False, include_embedded_fonts=False, font_paths=list(FOLDERS)
-            ),
-            ignore_system_fonts=True,
-            sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-        )
-        pdf = compiler.compile(format="pdf", pdf_standards=STANDARDS, timestamp=midnight)
-        pages = [letter["pages"] for letter in json.loads(compiler.query("<pages>", field="value"))]
-    except typst.TypstError as wrong:
-        # The compiler quotes the text it stumbled over, and that may be a name.
-        raise SheetError(re.sub(r'".*"', '"..."', wrong.message, flags=re.DOTALL)) from None
-    if not isinstance(pdf, bytes) or len(pages) != len(data["letters"]):
-        raise SheetError("the sheet lost a letter")
-    return pdf, pages

@@ -1,5 +1,7 @@
 """Tray: where a run of letters waits for the post, as sheets to print and a manifest of what they are.
 
+The sheets lie in the order in which they are given, in one file, or in several that have a cover each (`bundle`).
+
 The sheets are the only place where a PIN stands in clear: the tray is for the service's user alone, and the
 sheets go once all letters of the run are posted, and a letter's address goes from the manifest with it. The
 manifest never held a PIN.
@@ -8,6 +10,7 @@ manifest never held a PIN.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -17,12 +20,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from channels.letter.bundle import Bundle, Cover, cut, postal_code
 from channels.letter.page import Letter, address_of, print_letters
 
 SHEETS = "letters.pdf"
+SHEETS_OF_A_BUNDLE = "letters-{:03d}.pdf"
+ALL_SHEETS = "letters*.pdf"
 MANIFEST = "manifest.json"
 MANIFEST_FOR_PEOPLE = "manifest.csv"
 PART = ".part"
@@ -30,7 +37,8 @@ RUN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # A spreadsheet takes a cell that begins like this for a formula (OWASP, CSV Injection).
 FORMULA = re.compile(r"[=+\-@\t\r]")
 
-State = Literal["printed", "posted"]
+# spoilt: the print house has ruined the sheet; the letter is printed again in another run.
+State = Literal["printed", "posted", "spoilt"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Run:
     printed_on: date
     letters: tuple[Entry, ...]
     path: Path
+    bundles: tuple[Bundle, ...] = ()
 
     @property
     def pages(self) -> int:
@@ -60,8 +69,20 @@ class Run:
 
     @property
     def state(self) -> State:
-        """Posted once every letter is."""
-        return "posted" if all(entry.state == "posted" for entry in self.letters) else "printed"
+        """Posted once every letter is that was not spoilt."""
+        return "printed" if any(entry.state == "printed" for entry in self.letters) else "posted"
+
+    def page_of(self, number: str) -> tuple[Path, int]:
+        """The file that holds this letter, and the page on which it begins there, from 0. Raises `NoSuchLetter`."""
+        entries = iter(self.letters)
+        for bundle in self.bundles:
+            of_bundle = list(islice(entries, bundle.letters))
+            page = bundle.sheets - sum(entry.pages for entry in of_bundle)  # those before it: the cover
+            for entry in of_bundle:
+                if entry.number == number:
+                    return self.path / bundle.file, page
+                page += entry.pages
+        raise NoSuchLetter(number)
 
 
 class NoSuchRun(LookupError):
@@ -102,10 +123,7 @@ class Tray:
         self.discard(run)
         part.mkdir(mode=0o700)
         try:
-            pages = print_letters(letters, part / SHEETS, printed_on)
-            entries = tuple(map(_entry, letters, pages))
-            _sync(part / SHEETS)
-            laid = Run(run, printed_on, entries, part)
+            laid = _print(Run(run, printed_on, (), part), letters)
             _write(laid)
         except BaseException:
             self.discard(run)
@@ -144,20 +162,22 @@ class Tray:
 
         The sheets are removed once all are posted. Raises `NoSuchRun`, or `NoSuchLetter` and records nothing.
         """
+        found = self._found(run)
+        chosen = {entry.number for entry in found.letters} if numbers is None else set(numbers)
+        return _settle(found, chosen, "posted", posted_on)
+
+    def spoil(self, run: str, number: str) -> Run:
+        """Record that this sheet was ruined and is not to be posted. A letter that was posted stays so.
+
+        Raises `NoSuchRun`, `NoSuchLetter`.
+        """
+        return _settle(self._found(run), {number}, "spoilt")
+
+    def _found(self, run: str) -> Run:
         directory = self._kept(run)
         if not (directory / MANIFEST).exists():
             raise NoSuchRun(run)
-        found = _read(directory)
-        known = {entry.number for entry in found.letters}
-        chosen = known if numbers is None else set(numbers)
-        if chosen - known:
-            raise NoSuchLetter(", ".join(sorted(chosen - known)))
-        posted = replace(found, letters=tuple(_posted(entry, chosen, posted_on) for entry in found.letters))
-        _write(posted)
-        if posted.state == "posted":
-            (directory / SHEETS).unlink(missing_ok=True)
-            _sync(directory)
-        return posted
+        return _read(directory)
 
     def _kept(self, run: str) -> Path:
         if not RUN_NAME.fullmatch(run):
@@ -168,14 +188,53 @@ class Tray:
         return self._kept(run).with_name(run + PART)
 
 
+def _print(run: Run, letters: Sequence[Letter]) -> Run:
+    """Bundle by bundle. A letter takes one sheet, until it is seen to take more: then they are cut anew."""
+    codes, sheets = [postal_code(letter.address) for letter in letters], [1] * len(letters)
+    while True:
+        cuts = cut(codes, sheets)
+        printed = [_bundle(run, letters[one], codes[one], place, len(cuts)) for place, one in enumerate(cuts, 1)]
+        sheets = [pages for _, of_letters in printed for pages in of_letters]
+        if cut(codes, sheets) == cuts:
+            return replace(run, letters=tuple(map(_entry, letters, sheets)),
+                           bundles=tuple(bundle for bundle, _ in printed))
+        _remove_sheets(run.path)
+
+
+def _bundle(run: Run, letters: Sequence[Letter], codes: Sequence[str], place: int,
+            bundles: int) -> tuple[Bundle, list[int]]:
+    """One file, and how many pages each letter took. What lies in no other needs no cover to be told from it."""
+    cover = Cover(run.name, place, bundles, len(letters), codes[0], codes[-1]) if bundles > 1 else None
+    path = run.path / (SHEETS_OF_A_BUNDLE.format(place) if cover else SHEETS)
+    pages = print_letters(letters, path, run.printed_on, cover)
+    _sync(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Bundle(path.name, len(letters), sum(pages) + bool(cover), codes[0], codes[-1], digest), pages
+
+
 def _entry(letter: Letter, pages: int) -> Entry:
     return Entry(letter.number, letter.token, pages, ", ".join(address_of(letter)))
 
 
-def _posted(entry: Entry, chosen: set[str], posted_on: date) -> Entry:
-    if entry.number not in chosen or entry.state == "posted":
-        return entry
-    return replace(entry, state="posted", posted_on=posted_on, address="")
+def _settle(run: Run, numbers: set[str], state: State, posted_on: date | None = None) -> Run:
+    """These letters have come to that state, if they were but printed. Raises `NoSuchLetter`."""
+    unknown = numbers - {entry.number for entry in run.letters}
+    if unknown:
+        raise NoSuchLetter(", ".join(sorted(unknown)))
+    settled = replace(run, letters=tuple(
+        replace(entry, state=state, posted_on=posted_on, address="")
+        if entry.number in numbers and entry.state == "printed" else entry for entry in run.letters))
+    _write(settled)
+    if settled.state == "posted":
+        _remove_sheets(run.path)
+    return settled
+
+
+def _remove_sheets(directory: Path) -> None:
+    for sheets in directory.glob(ALL_SHEETS):
+        sheets.unlink(missing_ok=True)
+    _sync(directory)
 
 
 def _read(directory: Path) -> Run:
@@ -184,13 +243,15 @@ def _read(directory: Path) -> Run:
         Entry(**{**entry, "posted_on": entry["posted_on"] and date.fromisoformat(entry["posted_on"])})
         for entry in manifest["letters"]
     )
-    return Run(manifest["run"], date.fromisoformat(manifest["printed_on"]), entries, directory)
+    bundles = tuple(Bundle(**bundle) for bundle in manifest.get("bundles", []))
+    return Run(manifest["run"], date.fromisoformat(manifest["printed_on"]), entries, directory, bundles)
 
 
 def _write(run: Run) -> None:
     """The JSON first: it is the record, and the CSV is made from it."""
     rows = [asdict(entry) for entry in run.letters]
-    manifest = {"run": run.name, "printed_on": run.printed_on.isoformat(), "letters": rows}
+    manifest = {"run": run.name, "printed_on": run.printed_on.isoformat(),
+                "bundles": [asdict(bundle) for bundle in run.bundles], "letters": rows}
     text = json.dumps(manifest, ensure_ascii=False, indent=1, default=date.isoformat)
     _replace(run.path / MANIFEST, text)
     table = io.StringIO(newline="")

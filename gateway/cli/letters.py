@@ -1,7 +1,8 @@
-"""The command on letters: the tray, the post, what it reports and brings back, and who must come for a letter."""
+"""The command on letters: the tray, spoilt sheets, the post, what it reports and brings back, and who must come."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 import sqlalchemy as sa
 
 from channels.letter.tray import NoSuchRun
-from gateway import paper, unreached
+from gateway import outbox, paper, unreached
 from gateway.cli.opening import MANY, by, opened
 from gateway.outbox import RETURNED_FOR, Message
 from gateway.registry.clock import day_of
@@ -33,36 +34,49 @@ A_REPORT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--reason", type=click.Choice(RETURNED_FOR), help="with --returned: why; other if not given")
 @click.option("--of", "of_run", metavar="RUN", help="with a code: the run of the letter, where two bear its code")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="the day of it; today if not given")
+@click.option("--reprint", metavar="CODE", help="print this letter again, whose sheet the print house has spoilt")
+@click.option("--why", help="with --reprint: what became of the sheet, for the audit")
 @click.option("--handed-over", metavar="CODE", help="record that a household was given this letter at its centre")
 @click.option("--centre", is_flag=True, help="list the letters that wait for their household at its centre")
 @click.option("--limit", type=MANY, default=100, show_default=True, help="with --centre")
 @by
 def letters(printing: bool, run: str | None, scan: Path | None, report: Path | None, accepted: str | None,
             posted: str | None, returned: str | None, reason: str | None, of_run: str | None, on: datetime | None,
-            handed_over: str | None, centre: bool, limit: int, by: str) -> None:
+            reprint: str | None, why: str | None, handed_over: str | None, centre: bool, limit: int, by: str) -> None:
     """The tray: runs of printed letters, their posting, and what comes back."""
     typed = {act: code for act, code in (("accepted", accepted), ("posted", posted), ("returned", returned)) if code}
-    if on and not run and not typed:
-        raise click.UsageError("--on goes with --post RUN and with the code of a letter")
-    if reason and not returned:
-        raise click.UsageError("--reason goes with --returned CODE")
+    for wrong, what in ((on and not run and not typed, "--on goes with --post RUN and with the code of a letter"),
+                        (reason and not returned, "--reason goes with --returned CODE"),
+                        (bool(reprint) != bool(why), "--reprint CODE and --why go together")):
+        if wrong:
+            raise click.UsageError(what)
     with opened() as runtime:
         day = on.date() if on else day_of(runtime.clock())
         if printing:
-            click.echo(f"{paper.print_all(runtime)} letters printed")
+            _print(runtime)
         if run:
             _post(runtime, run, day)
         for act, code in typed.items():
-            why = (reason or "other") if act == "returned" else None
-            _typed(runtime, Scan(0, _code(code), act, day, why, of_run), by)
+            for_what = (reason or "other") if act == "returned" else None
+            _typed(runtime, Scan(0, _code(code), act, day, for_what, of_run), by)
         if scan:
             _scan(runtime, scan, report or scan.with_suffix(".report.jsonl"), by)
+        if reprint and why:
+            _reprint(runtime, _code(reprint), by, why, of_run)
         if handed_over:
             _hand_over(runtime, _code(handed_over), by)
         if centre:
             _list_centre(runtime, limit)
         else:
             _list_runs(runtime)
+
+
+def _print(runtime: Runtime) -> None:
+    with runtime.database.read() as session:
+        due = outbox.letters_due(session, runtime.clock())
+    with click.progressbar(length=max(due, 1), label="print", file=sys.stderr) as bar:
+        printed = paper.print_all(runtime, bar.update)
+    click.echo(f"{printed} letters printed")
 
 
 def _post(runtime: Runtime, run: str, day: date) -> None:
@@ -93,6 +107,11 @@ def _scan(runtime: Runtime, file: Path, report: Path, by: str) -> None:
         raise click.ClickException("no line could be recorded: is this a file of scans? See docs/deploy.md")
 
 
+def _reprint(runtime: Runtime, reference: str, by: str, why: str, of_run: str | None) -> None:
+    for code in paper.reprint(runtime, reference, by=by, why=why, of_run=of_run):
+        click.echo(f"{spaced(code)}  printed again: destroy its old sheet; a PIN on it opens nothing any more")
+
+
 def _hand_over(runtime: Runtime, reference: str, by: str) -> None:
     with runtime.database.write() as session:
         if not runtime.teller.handed_over(session, reference, by=by, now=runtime.clock()):
@@ -112,7 +131,8 @@ def _list_centre(runtime: Runtime, limit: int) -> None:
 
 def _list_runs(runtime: Runtime) -> None:
     for laid in runtime.tray.runs():
-        click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages  {laid.state}  {laid.path}")
+        bundles = f"  {len(laid.bundles)} bundles" if len(laid.bundles) > 1 else ""
+        click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages{bundles}  {laid.state}  {laid.path}")
     with runtime.database.read() as session:
         counted = session.execute(sa.select(Message.state, sa.func.count()).where(
             Message.medium == "letter", Message.state.in_(("created", "handed"))).group_by(Message.state))

@@ -99,6 +99,25 @@ def keep_pins(session: Session, vault: Vault, issued: Iterable[IssuedPin], now: 
     _forget(session, [_subject(vault, str(household_id)) for household_id in ids])
 
 
+def withdraw_pin(session: Session, household_id: UUID, printed_at: datetime) -> bool:
+    """A sheet that was printed at that moment is spoilt: a PIN that it may bear opens no more. Returns whether it did.
+
+    It was the sheet's if it was issued at that moment. Where a newer one is in the post, the one before may have been
+    the sheet's: the newer alone opens from now on, for whoever asked for it does without the one before.
+    """
+    kept = session.get(Credential, household_id, with_for_update=True)
+    if kept is None or kept.issued_at < printed_at:
+        return False
+    if kept.issued_at > printed_at:
+        kept.pin_hash, kept.next_hash = kept.next_hash or kept.pin_hash, None
+        return False
+    if kept.next_hash:
+        kept.next_hash = None
+    else:
+        session.delete(kept)
+    return True
+
+
 def with_pin(session: Session, household_ids: Sequence[UUID]) -> set[UUID]:
     """Those of these households that have been given a PIN already."""
     return set(session.scalars(sa.select(Credential.id).where(Credential.id.in_(household_ids))))

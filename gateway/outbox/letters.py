@@ -1,8 +1,8 @@
-"""Letters of the outbox: taken into a printing run, printed, handed over, posted, brought back."""
+"""Letters of the outbox: taken into a printing run, printed, spoilt, handed over, posted, brought back."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from gateway.db import among
 from gateway.outbox.message import PUT_ASIDE, Attempt, Message, Settlement, move, opened, told
 from gateway.post import Post
 from gateway.registry.clock import CASABLANCA, day_of, is_working_day
+from gateway.registry.household import Household
 from gateway.vault import Vault
 
 POST = "post"
@@ -32,8 +33,9 @@ WAY = ("sent", "handed", "delivered", "returned")
 
 
 class CannotBe(Exception):
-    """What is reported of a letter cannot be so. `code` is one of: not_printed, not_posted, in_future, too_early,
-    not_a_working_day. `facts` are those that whoever corrects it must know."""
+    """What is reported of a letter cannot be so. `code` is one of: unknown_letter, several_letters, not_printed,
+    not_posted, is_posted, in_future, too_early, not_a_working_day. `facts` are those that whoever corrects it must
+    know."""
 
     def __init__(self, code: str, **facts: str) -> None:
         super().__init__(code)
@@ -43,7 +45,10 @@ class CannotBe(Exception):
 
 @dataclass(frozen=True)
 class Paper:
-    """A letter to be printed: `lines` for the window, `body` the notice's documents by locale, as JSON."""
+    """A letter to be printed: `lines` for the window, `body` the notice's documents by locale, as JSON.
+
+    `commune` is the household's, for the post where the lines have no postal code.
+    """
 
     id: UUID
     household_id: UUID
@@ -51,6 +56,7 @@ class Paper:
     notice: str
     reference: str
     locale: str
+    commune: str
     lines: str = field(repr=False)
     body: str = field(repr=False)
 
@@ -64,14 +70,17 @@ class Tracked:
 
 
 def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease: timedelta,
-                  limit: int) -> list[Paper]:
-    """Take the letters that are due into a printing run. Of two that bear the same number one waits for the next."""
-    rows = session.scalars(sa.select(Message).where(
-        Message.medium == "letter", Message.household_id.is_not(None), Message.state == "created",
-        Message.not_before <= now).order_by(Message.lane, Message.tell_by, Message.id).limit(limit)
-        .with_for_update(skip_locked=True)).all()
+                  limit: int, only: Collection[UUID] = ()) -> list[Paper]:
+    """Take the letters that are due, or `only` these of them, into a printing run: the most urgent first.
+
+    Of two that bear the same number one waits for the next.
+    """
+    rows = session.execute(sa.select(Message, Household.commune).join(
+        Household, Household.id == Message.household_id).where(*_due(now), Message.id.in_(only) if only else sa.true())
+        .order_by(Message.lane, Message.tell_by, Message.id).limit(limit)
+        .with_for_update(of=Message, skip_locked=True)).all()
     papers: dict[str, Paper] = {}
-    for message in rows:
+    for message, commune in rows:
         readable = opened(vault, message.id, message.to_sealed, message.body_sealed)
         if readable is None:
             message.not_before = now + PUT_ASIDE
@@ -80,8 +89,13 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
             message.lease_until, message.run = now + lease, run
             session.add(Attempt(message_id=message.id, fence=message.fence, provider=POST, started_at=now))
             papers[message.reference] = Paper(message.id, message.household_id, message.token, message.notice,
-                                              message.reference, message.locale, *readable)
+                                              message.reference, message.locale, commune, *readable)
     return list(papers.values())
+
+
+def letters_due(session: Session, now: datetime) -> int:
+    """How many wait to be printed and may be by now."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Message).where(*_due(now))) or 0
 
 
 def printed(session: Session, run: str, now: datetime, unprintable: Iterable[UUID] = ()) -> bool:
@@ -116,6 +130,31 @@ def track(session: Session, references: Collection[str] = (), run: str | None = 
         Message.medium == "letter", wanted).order_by(Message.id)
         .with_for_update(of=Message).execution_options(populate_existing=True)).all()
     return [Tracked(message, printing or _begun(session, message)) for message, printing in rows]
+
+
+def one_of(found: Sequence[Tracked], run: str | None = None) -> Tracked:
+    """The one of this run. Of one that was printed and one that was not, somebody can only have seen the first.
+
+    Raises `CannotBe`.
+    """
+    of_runs = [one for one in found if one.message.run] or found
+    these = [one for one in of_runs if run in (None, one.message.run)]
+    if not these:
+        raise CannotBe("unknown_letter")
+    if len(these) > 1:
+        raise CannotBe("several_letters", runs=", ".join(sorted(str(one.message.run) for one in these)))
+    return these[0]
+
+
+def spoil(letter: Tracked, now: datetime) -> None:
+    """The print house has ruined its sheet: that printing is over, and the letter due again. Raises `CannotBe`."""
+    if letter.message.state not in WAY:
+        raise CannotBe("not_printed")
+    if letter.message.state not in ACTS["posted"][1]:
+        raise CannotBe("is_posted")
+    letter.printing.outcome, letter.printing.ended_at = "spoilt", now
+    letter.message.state, letter.message.run = "created", None
+    letter.message.not_before = letter.message.changed_at = now
 
 
 def report(letter: Tracked, act: str, on: date, post: Post, now: datetime, reason: str | None = None) -> bool:
@@ -158,6 +197,11 @@ def settlement_of(letter: Tracked) -> Settlement | None:
 def told_a_stranger(session: Session, message_id: UUID, now: datetime) -> None:
     """This text was delivered, to somebody else: like a letter that came back, it told the household nothing."""
     move(session, message_id, "returned", now, only_from=("delivered",))
+
+
+def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return (Message.medium == "letter", Message.household_id.is_not(None), Message.state == "created",
+            Message.not_before <= now)
 
 
 def _begun(session: Session, message: Message) -> Attempt:

@@ -35,14 +35,14 @@ REPLY, DECISION, NOTICE, ANNOUNCEMENT = range(len(LANES))
 # in the meantime, or the campaign was called off. A letter is sent when its sheet lies in the tray, handed when the
 # print house or the post has taken it, and delivered on the day of its posting, which is the proof that the law knows.
 # returned: a letter that the post has brought back, or a text that was delivered to a stranger. What was sent and did
-# not arrive for a while may be made due again.
+# not arrive for a while may be made due again, and so may a letter whose sheet was spoilt before it was posted.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "held": frozenset({"created", "cancelled"}),
     "created": frozenset({"sending", "sent", "delivered", "failed", "cancelled"}),
     "sending": frozenset({"created", "sent", "delivered", "failed", "unknown"}),
     "unknown": frozenset({"created", "sent", "delivered", "failed"}),
     "sent": frozenset({"created", "handed", "delivered", "failed"}),
-    "handed": frozenset({"delivered", "returned"}),
+    "handed": frozenset({"created", "delivered", "returned"}),
     "failed": frozenset({"delivered"}),
     "delivered": frozenset({"returned"}),
     "returned": frozenset(),
@@ -129,7 +129,8 @@ class Attempt(Base):
 
     `parts` and `cost` are the provider's own figures, `cost` in its own words (`MAD 0.2500`). `outcome` is
     `undelivered` where it was accepted, did not arrive for now, and is made once more. A letter's printing is a send by
-    the provider `post`: `outcome` is then the last that was reported of it, and `code` why it came back.
+    the provider `post`: `outcome` is then the last that was reported of it (`spoilt` where it was
+    printed again), and `code` why it came back.
     """
 
     __tablename__ = "attempt"

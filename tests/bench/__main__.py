@@ -43,7 +43,7 @@ def main() -> None:
 def figures() -> Iterator[Figure]:
     """On a PostgreSQL and a Redis of its own."""
     yield letters.texts()
-    yield letters.pages()
+    yield from letters.pages()
     yield rescore.scores()
     yield rescore.rescores()
     with (tempfile.TemporaryDirectory(prefix="bench-") as folder, servers.postgresql() as database,

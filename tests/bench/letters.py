@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 from channels.letter.page import Letter, print_letters
 from channels.text import parts
 from gateway.words import LOCALES, TEMPLATES, Words
-from tests.bench.figure import Figure, per_second, scaled
+from tests.bench.figure import Figure, cpu_ms, per_second, scaled
 
 LETTERS = scaled(50, 500)
 BATCH = 50
@@ -26,16 +27,24 @@ FACTS = {
 }
 
 
-def pages() -> Figure:
-    """Bundles of fifty in one file, beside a file each."""
+def pages() -> Iterator[Figure]:
+    """Bundles of fifty in one file, beside a file each: how many in a second, and the processor time of each."""
     words = Words(TEMPLATES)
     letters = [_letter(words, number) for number in range(LETTERS)]
     bundles = [letters[start : start + BATCH] for start in range(0, LETTERS, BATCH)]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         out = Path(folder) / "letters.pdf"
-        bundled = per_second(LETTERS, lambda: [print_letters(bundle, out, TODAY) for bundle in bundles])
-        singly = per_second(LETTERS, lambda: [print_letters([letter], out, TODAY) for letter in letters], rounds=1)
-    return Figure("letters_per_s", bundled, "letters/s", singly)
+
+        def bundled() -> None:
+            for bundle in bundles:
+                print_letters(bundle, out, TODAY)
+
+        def singly() -> None:
+            for letter in letters:
+                print_letters([letter], out, TODAY)
+
+        yield Figure("letters_per_s", per_second(LETTERS, bundled), "letters/s", per_second(LETTERS, singly))
+        yield Figure("cpu_ms_per_letter", cpu_ms(LETTERS, bundled), "ms", cpu_ms(LETTERS, singly))
 
 
 def texts() -> Figure:

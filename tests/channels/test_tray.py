@@ -1,6 +1,7 @@
 """The tray through a printing day: laid, kept or lost in a crash, posted."""
 
 import csv
+import hashlib
 import json
 import stat
 from datetime import date
@@ -9,7 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from channels.letter.page import Letter, Unprintable
-from channels.letter.tray import AlreadyKept, NoSuchLetter, NoSuchRun, Tray
+from channels.letter.tray import AlreadyKept, NoSuchLetter, NoSuchRun, Run, Tray
 
 PRINTED = date(2026, 11, 21)
 POSTED = date(2026, 11, 23)
@@ -207,3 +208,113 @@ def test_the_name_of_a_run_never_leads_out_of_the_tray(tray, name):
                  lambda: tray.discard(name), lambda: tray.post(name, POSTED)):
         with pytest.raises(ValueError, match="a run's name is"):
             step()
+
+
+# Bundles
+
+MANY = [f"{581_000_000 + number}" for number in range(150)]
+CODES = ["45000"] * 90 + ["46000"] * 59 + [""]
+
+
+def a_large_run(tray: Tray, **longer: str) -> None:
+    """150 letters: ninety of one postal code, then those of another, and one without."""
+    tray.lay("r1", [
+        Letter(number, number, ("Mme Zineb ALAOUI", f"{code} OUARZAZATE".strip()), ("fr-MA",),
+               {"fr-MA": longer.get("text", TEXT)}, "*580#", f"{428_517 + place}")
+        for place, (number, code) in enumerate(zip(MANY, CODES, strict=True))], PRINTED)
+    tray.keep("r1")
+
+
+def pages_of(run: Run, file: str) -> list[str]:
+    return [page.extract_text() for page in PdfReader(run.path / file).pages]
+
+
+def test_a_large_run_is_several_files_that_end_where_the_postal_code_changes(tray):
+    a_large_run(tray)
+    (run,) = tray.runs()
+    assert [(one.file, one.letters, one.sheets, one.first_code, one.last_code) for one in run.bundles] == [
+        ("letters-001.pdf", 90, 91, "45000", "45000"), ("letters-002.pdf", 60, 61, "46000", "")]
+    assert [entry.number for entry in run.letters] == MANY
+    assert {stat.S_IMODE(path.stat().st_mode) for path in run.path.iterdir()} == {0o600}
+
+
+def test_the_manifest_has_the_checksum_of_each_file(tray):
+    a_large_run(tray)
+    (run,) = tray.runs()
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    for bundle in manifest["bundles"]:
+        assert hashlib.sha256((run.path / bundle["file"]).read_bytes()).hexdigest() == bundle["sha256"]
+    assert len({bundle["sha256"] for bundle in manifest["bundles"]}) == 2
+
+
+def test_on_top_of_each_bundle_lies_a_cover_that_names_nobody(tray):
+    a_large_run(tray)
+    (run,) = tray.runs()
+    covers = [pages_of(run, bundle.file)[0] for bundle in run.bundles]
+    for cover, told in zip(covers, (["1 / 2", "45000", "90", "91"], ["2 / 2", "46000", "sans code", "60", "61"]),
+                           strict=True):
+        assert all(one in cover for one in ("r1", *told))
+        assert not any(personal in cover for personal in ("ALAOUI", "OUARZAZATE", "428", MANY[0]))
+
+
+def test_every_letter_is_found_on_its_page_of_its_file(tray):
+    a_large_run(tray)
+    (run,) = tray.runs()
+    texts = {bundle.file: pages_of(run, bundle.file) for bundle in run.bundles}
+    for place, number in enumerate(MANY):
+        file, page = run.page_of(number)
+        assert f"{428_517 + place}" in texts[file.name][page], number
+    with pytest.raises(NoSuchLetter):
+        run.page_of("580000010")
+
+
+def test_letters_that_turn_out_to_be_longer_are_cut_anew(tray):
+    a_large_run(tray, text=f"{TEXT}\n\n== steps\n" + "Composez le *580#.\n" * 60)
+    (run,) = tray.runs()
+    assert {entry.pages for entry in run.letters} == {2}
+    assert (sum(one.letters for one in run.bundles), max(one.sheets for one in run.bundles)) == (150, 99)
+    assert sorted(path.name for path in run.path.glob("*.pdf")) == [one.file for one in run.bundles]
+    assert run.bundles[-1].file == f"letters-{len(run.bundles):03d}.pdf"
+
+
+def test_the_files_of_a_large_run_are_removed_once_all_its_letters_are_posted(tray):
+    a_large_run(tray)
+    tray.post("r1", POSTED, MANY[1:])
+    assert len(list(tray.runs()[0].path.glob("*.pdf"))) == 2
+    tray.post("r1", POSTED)
+    assert {path.name for path in tray.runs()[0].path.iterdir()} == {"manifest.csv", "manifest.json"}
+
+
+def test_a_run_that_was_printed_before_there_were_bundles_is_read_and_posted(tray):
+    a_kept_run(tray)
+    manifest = tray.root / "r1" / "manifest.json"
+    manifest.write_text(json.dumps({key: value for key, value in json.loads(manifest.read_text()).items()
+                                    if key != "bundles"}))
+    assert tray.post("r1", POSTED).state == "posted"
+    assert not (tray.root / "r1" / "letters.pdf").exists()
+
+
+# Spoilt sheets
+
+
+def test_a_spoilt_sheet_is_not_posted_with_its_run_and_does_not_hold_it_back(tray):
+    a_kept_run(tray)
+    for _ in range(2):
+        run = tray.spoil("r1", "580000021")
+    assert [(entry.state, bool(entry.address)) for entry in run.letters] == [
+        ("printed", True), ("spoilt", False), ("printed", True)]
+    run = tray.post("r1", POSTED)
+    assert [entry.posted_on for entry in run.letters] == [POSTED, None, POSTED]
+    assert (run.state, (run.path / "letters.pdf").exists()) == ("posted", False)
+
+
+def test_the_sheets_go_when_the_last_one_is_spoilt_and_what_was_posted_is_not_spoilt(tray):
+    a_kept_run(tray)
+    tray.post("r1", POSTED, ["580000010", "580000021"])
+    run = tray.spoil("r1", "580000032")
+    assert (run.state, (run.path / "letters.pdf").exists()) == ("posted", False)
+    assert tray.spoil("r1", "580000010") == run
+    with pytest.raises(NoSuchLetter):
+        tray.spoil("r1", "580000099")
+    with pytest.raises(NoSuchRun):
+        tray.spoil("r2", "580000010")
