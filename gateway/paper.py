@@ -16,7 +16,8 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from uuid import UUID
 
-from channels.letter.page import PIN_LINE, Letter, Unprintable
+from channels.letter.layout import PIN_LINE
+from channels.letter.page import Letter, Unprintable
 from channels.letter.tray import NoSuchRun
 from gateway import outbox
 from gateway.dialogue.access import IssuedPin, keep_pins, with_pin
@@ -24,7 +25,7 @@ from gateway.outbox import CannotBe, Paper
 from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.review import last_day
 from gateway.runtime import Runtime
-from gateway.words import LOCALES
+from gateway.words import LOCALES, Words
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ WHY_NOT = {
     "too_early": "it takes nothing before it is printed, nor after its cut-off hour (POST_CUT_OFF) that day",
     "not_a_working_day": "it does not work on that day",
 }
-# A PDF of a hundred sheets takes some 230 MB to make, one of five hundred 800.
-A_RUN = 100
+# A PDF of fifty sheets printed on both sides takes some 340 MB to make, one of two hundred 1,200.
+A_RUN = 50
 
 
 def print_due(runtime: Runtime) -> int:
@@ -140,11 +141,18 @@ def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
 
 def _letter(runtime: Runtime, paper: Paper, issued: IssuedPin | None, today: date) -> Letter:
     """The days are those of printing, the earliest that the sixty days can begin. The manifest names the message."""
-    days = {"{today}": today, "{review_until}": last_day(today)}
-    documents = json.loads(paper.body)
-    for placeholder, day in days.items():
-        documents = {locale: text.replace(placeholder, f"{day:%d/%m/%Y}") for locale, text in documents.items()}
+    documents = {locale: _dated(runtime.words, locale, text, today) for locale, text in json.loads(paper.body).items()}
     order = (paper.locale, *(locale for locale in LOCALES if locale != paper.locale))
     return Letter(number=paper.reference, token=paper.token, address=tuple(json.loads(paper.lines)), order=order,
                   documents=documents, service_code=runtime.settings.service_code,
                   pin=issued.pin if issued else None)
+
+
+def _dated(words: Words, locale: str, text: str, today: date) -> str:
+    """A text with its days filled in; the last one also written out, for who does not count months."""
+    last = last_day(today)
+    days = {"{today}": f"{today:%d/%m/%Y}", "{review_until}": f"{last:%d/%m/%Y}",
+            "{review_until_in_words}": words.written(locale, last)}
+    for placeholder, day in days.items():
+        text = text.replace(placeholder, day)
+    return text
