@@ -189,7 +189,7 @@ class Teller:
                    sa.and_(Message.state == "delivered", Message.changed_at > now - PIN_TAKES)))
         if session.scalar(under_way.limit(1)) or number_change.frozen(session, home.id, now):
             return False
-        draft = self._paper(home, Telling("pin", home.id, now.isoformat()), {}, now)
+        draft = self._paper(session, home, Telling("pin", home.id, now.isoformat()), {}, now)
         return outbox.post(session, self.vault, [draft], now) == 1
 
     def stop(self, session: Session, msisdn: str, now: datetime, why: suppression.Why = "stop",
@@ -269,7 +269,7 @@ class Teller:
             about = self.words.about(telling.notice)
             texted = telephones.get(telling, ()) if "sms" in about.media else ()
             try:
-                drafts += self._worded(homes[telling.household_id], telling, facts, texted, now)
+                drafts += self._worded(session, homes[telling.household_id], telling, facts, texted, now)
             except FAULTS as error:
                 failed[telling] = error
         return drafts, failed
@@ -285,13 +285,13 @@ class Teller:
                         for medium in ("sms", "letter"):
                             outbox.cancel(session, telling.household_id, telling.notice, subject, medium, now)
 
-    def _worded(self, home: Household, telling: Telling, facts: Facts, texted: Sequence[_Telephone],
-                now: datetime) -> list[Draft]:
+    def _worded(self, session: Session, home: Household, telling: Telling, facts: Facts,
+                texted: Sequence[_Telephone], now: datetime) -> list[Draft]:
         """A text to each of the telephones; and a letter where there is none, or where one goes as well."""
         about = self.words.about(telling.notice)
         drafts = [self._text(home, telling, one, facts, now) for one in texted]
         if "letter" in about.media and (not texted or about.also_by_letter):
-            drafts.append(self._paper(home, telling, facts, now))
+            drafts.append(self._paper(session, home, telling, facts, now))
         return drafts
 
     def _telephones(self, session: Session, told: Collection[Telling], now: datetime,
@@ -336,11 +336,13 @@ class Teller:
         draft = self._draft(home, telling, "sms", reference, to.msisdn, body, facts, now)
         return replace(draft, subject=placed(telling.subject, to.place), tell_by=to.tell_by or draft.tell_by)
 
-    def _paper(self, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:
+    def _paper(self, session: Session, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:
         """The day of printing and the last day of a review are filled in when the sheet is printed."""
         reference = outbox.new_reference()
+        weighing = self.reader.weighing(session, telling)
         documents = {locale: self.words.notice(telling.notice, "letter", locale, reference=reference,
                                                with_pin=telling.notice not in WITHOUT_PIN,
+                                               weighs=[reasons.weight(self.words, locale, line) for line in weighing],
                                                **self._common(home, facts, locale)) for locale in LOCALES}
         lines = households.address_of(self.vault, home).lines
         return self._draft(home, telling, "letter", reference, json.dumps(lines), json.dumps(documents), facts, now)

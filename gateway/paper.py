@@ -20,7 +20,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from channels.letter.bundle import by_tariff
-from channels.letter.page import PIN_LINE, Letter, Unprintable, check
+from channels.letter.layout import PIN_LINE
+from channels.letter.page import Letter, Unprintable, check
 from channels.letter.tray import NoSuchLetter, NoSuchRun
 from gateway import outbox
 from gateway.dialogue.access import IssuedPin, keep_pins, with_pin, withdraw_pin
@@ -31,7 +32,7 @@ from gateway.registry.review import last_day
 from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
 from gateway.vault import Vault
-from gateway.words import LOCALES
+from gateway.words import LOCALES, Words
 
 log = logging.getLogger(__name__)
 
@@ -204,11 +205,18 @@ def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
 
 def _letter(runtime: Runtime, paper: Paper, issued: IssuedPin | None, today: date) -> Letter:
     """The days are those of printing, the earliest that the sixty days can begin. The manifest names the message."""
-    days = {"{today}": today, "{review_until}": last_day(today)}
-    documents = json.loads(paper.body)
-    for placeholder, day in days.items():
-        documents = {locale: text.replace(placeholder, f"{day:%d/%m/%Y}") for locale, text in documents.items()}
+    documents = {locale: _dated(runtime.words, locale, text, today) for locale, text in json.loads(paper.body).items()}
     order = (paper.locale, *(locale for locale in LOCALES if locale != paper.locale))
     return Letter(number=paper.reference, token=paper.token, address=tuple(json.loads(paper.lines)), order=order,
                   documents=documents, service_code=runtime.settings.service_code,
                   pin=issued.pin if issued else None)
+
+
+def _dated(words: Words, locale: str, text: str, today: date) -> str:
+    """A text with its days filled in; the last one also written out, for who does not count months."""
+    last = last_day(today)
+    days = {"{today}": f"{today:%d/%m/%Y}", "{review_until}": f"{last:%d/%m/%Y}",
+            "{review_until_in_words}": words.written(locale, last)}
+    for placeholder, day in days.items():
+        text = text.replace(placeholder, day)
+    return text

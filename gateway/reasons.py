@@ -37,6 +37,13 @@ def moved(words: Wording, locale: str, movement: Movement) -> str:
     return words.say(locale, f"reason.{how}", name=name, old=old, new=new, **source)
 
 
+def weight(words: Wording, locale: str, line: Line) -> dict[str, object]:
+    """What a letter tells of a line: the line itself, the way it pulls where it does not say so, and whether the
+    household declared it."""
+    way = "" if line.value is None else line.direction
+    return {"said": said(words, locale, line), "way": way, "declared": line.source.by == "declaration"}
+
+
 def withheld(words: Wording, locale: str, told: Explanation | Comparison) -> str:
     """How many more there are; empty when there are none."""
     return words.say(locale, "reason.withheld", number=told.withheld) if told.withheld else ""

@@ -6,6 +6,7 @@ the event, and days later, when a text has failed and a letter takes its place.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,12 +23,17 @@ from gateway.registry import complaint, events, explain, inquiry, number_change,
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
 from gateway.registry.events import Event
+from gateway.registry.formula import BadFormula
 from gateway.registry.household import Contact, number_of
+from gateway.registry.measures import CannotCompute
 from gateway.registry.registration import TOLD_WITHIN, Registration
 from gateway.registry.review import Review, last_day
 from gateway.registry.score import IndexScore, Notification, ProgrammeDecision
+from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
 from gateway.vault import Vault
+
+log = logging.getLogger(__name__)
 
 Facts = dict[str, Any]
 
@@ -36,8 +42,9 @@ OF_A_SCORE = ("index_assigned", "index_changed")
 # Who has left the register is not told these any more.
 OF_THE_REGISTER = (*OF_A_SCORE, "decision_changed", "registration_late", "review_window_closes", "data_round",
                    "number_doubted", "programme_invites")
-# What changed is told in three lines at most; the whole account is `explain.compare`.
+# What changed, and what weighs, is told in three lines at most; the whole accounts are those of `explain`.
 MOVEMENTS = 3
+WEIGHING = 3
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,19 @@ class Reader:
         return session.scalars(sa.select(ProgrammeDecision.id).where(
             ProgrammeDecision.household_id == found.household_id, ProgrammeDecision.programme == found.programme,
             ProgrammeDecision.id < found.id)).all()
+
+    def weighing(self, session: Session, telling: Telling) -> Sequence[explain.Line]:
+        """What weighs most in a first index. For a letter alone: no text has room for it, and it costs a computation.
+
+        Where it cannot be had there is none: the index itself has its day by law.
+        """
+        if telling.notice != "index_assigned":
+            return ()
+        try:
+            return explain.explained(session, _row(telling.subject)).lines[:WEIGHING]
+        except (NotAllowed, CannotCompute, BadFormula) as error:
+            log.warning("a letter goes out without what weighs in its index: %s", error)
+            return ()
 
     def told_at(self, session: Session, telling: Telling) -> tuple[str, ...] | None:
         """The numbers (E.164) that a notice about numbers goes to; None for any other notice."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from babel import Locale
+from babel.dates import get_month_names
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
 from jinja2.runtime import Context
 
@@ -100,6 +101,11 @@ class Words:
     def say(self, locale: str, name: str, /, **facts: object) -> str:
         """The text named `home.text`, say. Raises `NoSuchWords`; a fact left out raises Jinja's error."""
         return self._screen(locale, name).render(facts).strip()
+
+    def written(self, locale: str, day: date) -> str:
+        """`20 janvier 2027`: the month is called as CLDR's calendar of Morocco calls it."""
+        month = get_month_names("wide", locale=Locale.parse(locale, sep="-"))[day.month]
+        return self.say(locale, "day.written", day=day.day, month=month, year=day.year)
 
     def hear(self, locale: str, name: str, /, **facts: object) -> list[Spoken]:
         """The same text in the pieces in which it is heard. Raises as `say` does."""

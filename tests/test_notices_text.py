@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from channels.letter.page import Letter, parse, print_letters
+from channels.letter.layout import parse
+from channels.letter.page import Letter, print_letters
 from channels.text import encoding, fold, parts, units
 from gateway.keywords import meant
 from gateway.registry.inquiry import PARTNERS
@@ -93,6 +94,8 @@ def facts(asd=False, amo=False, near=False, locale="ar-MA", **others):
         "cause": "partner_correction",
         "source": longest("source", locale),
         "bodies": sorted(PARTNERS),
+        "weighs": [{"said": f"What weighs: {number}, by somebody 03/03/2027", "way": way, "declared": not number}
+                   for number, way in enumerate(("raises", "lowers", ""))],
         "reasons": [f"a reason of the usual length, number {number}, 03/03/2027" for number in (1, 2, 3)],
         "due": REVIEW_UNTIL,
         "needed": longest("needed", locale),
@@ -206,9 +209,10 @@ def test_the_index_notice_tells_the_last_day_of_the_review_and_its_code(locale):
 def test_each_programme_is_told_on_which_side_of_its_threshold(medium, locale, words):
     names = {"ar-MA": ("الدعم الاجتماعي المباشر", "أمو تضامن"), "fr-MA": ("Aide sociale directe", "AMO-Tadamon")}
     for asd, amo in product((True, False), repeat=2):
-        lines = WORDS.notice("index_assigned", medium, locale, **facts(asd, amo)).split("\n")
+        text = WORDS.notice("index_assigned", medium, locale, **facts(asd, amo))
+        rows = [" | ".join(row) for row in parse(text).table] if medium == "letter" else text.split("\n")
         for name, below in zip(names[locale], (asd, amo), strict=True):
-            [line] = [line for line in lines if line.startswith(name)]
+            [line] = [line for line in rows if line.startswith(name)]
             assert line.endswith(words[below])
 
 
@@ -239,15 +243,66 @@ def test_a_letter_can_be_laid_out(name, locale):
         assert REFERENCE in read.code
 
 
-def test_a_letter_takes_one_page_in_whichever_language_comes_first(tmp_path):
-    letters = []
+# These have a slip to tear off, on their back.
+TWO_SIDED = ("index_assigned", "index_changed")
+
+
+def test_a_letter_takes_one_sheet_in_whichever_language_comes_first(tmp_path):
+    printed: dict[bool, list[Letter]] = {True: [], False: []}
     for name in sorted({name for name, _ in LETTERS}):
         longest = {locale: facts(True, True, True, locale) for locale in LOCALES}
         documents = {locale: WORDS.notice(name, "letter", locale, **longest[locale]) for locale in LOCALES}
         for order in permutations(LOCALES):
-            address = ("A. B.", "10000 Rabat")
-            letters.append(Letter(REFERENCE, "token", address, order, documents, SERVICE_CODE, "424242"))
-    assert print_letters(letters, tmp_path / "letters.pdf", date(2026, 11, 1)) == [1] * len(letters)
+            printed[name in TWO_SIDED].append(Letter(REFERENCE, "token", ("A. B.", "10000 Rabat"), order, documents,
+                                                     SERVICE_CODE, "424242"))
+    for both_sides, letters in printed.items():
+        pages = print_letters(letters, tmp_path / "letters.pdf", date(2026, 11, 1))
+        assert pages == [2 if both_sides else 1] * len(letters)
+
+
+@pytest.mark.parametrize(("locale", "day", "written"), [
+    ("ar-MA", date(2027, 1, 20), "20 يناير 2027"), ("ar-MA", date(2026, 8, 1), "1 غشت 2026"),
+    ("fr-MA", date(2027, 1, 20), "20 janvier 2027"), ("fr-MA", date(2026, 8, 1), "1er août 2026"),
+    ("zgh-MA", date(2027, 1, 20), "20 ⵉⵏⵏⴰⵢⵔ 2027"),
+])
+def test_the_last_day_is_written_out_with_the_months_as_morocco_calls_them(locale, day, written):
+    assert WORDS.written(locale, day) == written.replace(" ", "\u00a0")
+
+
+@pytest.mark.parametrize("name", TWO_SIDED)
+def test_a_letter_of_an_index_draws_it_among_the_limits_and_tells_the_picture_too(name):
+    for locale in LOCALES:
+        scale = parse(WORDS.notice(name, "letter", locale, **facts(locale=locale))).scale
+        assert scale is not None
+        assert scale.index.value == Decimal("10.1234567")
+        assert {limit.value for limit in scale.limits} == set(THRESHOLDS.values())
+        assert all(mark.figure in scale.told for mark in (scale.index, *scale.limits))
+
+
+@pytest.mark.parametrize("name", TWO_SIDED)
+def test_a_letter_of_an_index_of_no_published_limit_has_no_picture(name):
+    for locale in LOCALES:
+        assert parse(WORDS.notice(name, "letter", locale, **facts(locale=locale, programmes=[]))).scale is None
+
+
+@pytest.mark.parametrize("name", TWO_SIDED)
+@pytest.mark.parametrize("locale", ["ar-MA", "fr-MA"])
+def test_a_letter_of_an_index_tells_three_things_with_their_sources_and_goes_without_them(name, locale):
+    told = parse(WORDS.notice(name, "letter", locale, **facts(locale=locale)))
+    assert len(told.reasons) == 4
+    assert all("03/03/2027" in reason for reason in told.reasons[1:])
+    assert parse(WORDS.notice(name, "letter", locale, **facts(locale=locale, weighs=[], reasons=[]))).reasons == ()
+
+
+@pytest.mark.parametrize("name", TWO_SIDED)
+@pytest.mark.parametrize("locale", ["ar-MA", "fr-MA"])
+def test_the_slip_asks_for_a_review_a_complaint_wrong_data_or_a_new_number_and_for_no_pin(name, locale):
+    form = parse(WORDS.notice(name, "letter", locale, **facts(locale=locale))).form
+    assert form is not None
+    assert (len(form.boxes), len(form.fields)) == (4, 3)
+    assert "{review_until}" in form.boxes[0]
+    never = {"ar-MA": "لا تكتبوا فيه الرقم السري", "fr-MA": "N’y écrivez jamais le code secret"}
+    assert never[locale] in form.texts[0]
 
 
 def test_the_letter_of_the_index_shows_it_with_the_thresholds_and_seven_decimals():
@@ -262,7 +317,7 @@ def test_the_letter_of_the_index_shows_it_with_the_thresholds_and_seven_decimals
 def test_a_letter_leaves_open_what_its_printing_fills_in_and_nothing_else(name, locale):
     letter = WORDS.notice(name, "letter", locale, **facts(locale=locale))
     assert "01/11/2026" not in letter
-    assert set(re.findall("{([^{}]*)}", letter)) <= {"today", "review_until", "pin"}
+    assert set(re.findall("{([^{}]*)}", letter)) <= {"today", "review_until", "review_until_in_words", "pin"}
     assert ("{today}" in letter) == (locale != "zgh-MA")
 
 

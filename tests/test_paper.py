@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import islice
 
 import pytest
 import sqlalchemy as sa
@@ -73,8 +74,13 @@ def states(runtime) -> list[str]:
 
 
 def sheets(runtime) -> list[str]:
-    return [page.extract_text() for run in runtime.tray.runs() if (run.path / SHEETS).exists()
-            for page in PdfReader(run.path / SHEETS).pages]
+    """What each letter in the tray says, front and back."""
+    found = []
+    for run in runtime.tray.runs():
+        if (run.path / SHEETS).exists():
+            pages = iter(PdfReader(run.path / SHEETS).pages)
+            found += ["\n".join(page.extract_text() for page in islice(pages, entry.pages)) for entry in run.letters]
+    return found
 
 
 def print_and_crash(runtime, step: str, *, after: bool = False) -> None:
@@ -117,6 +123,17 @@ def test_the_pin_on_the_sheet_opens_the_household_and_stands_nowhere_else(runtim
     (run,) = runtime.tray.runs()
     for file in run.path.iterdir():
         assert file.name == SHEETS or pin not in file.read_text(encoding="utf-8")
+
+
+
+def test_the_last_day_of_a_review_stands_on_the_sheet_in_figures_and_written_out(runtime):
+    told_by_letter(runtime)
+    paper.print_due(runtime)
+    (sheet,) = sheets(runtime)
+    written = sheet.replace("\u00a0", " ")
+    assert "22 janvier 2027 (22/01/2027)" in written
+    assert "يناير" in written
+    assert "review_until" not in written
 
 
 def test_the_sheet_is_readable_by_the_service_alone(runtime):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from channels.text import encoding
-from gateway.reasons import moved, said, withheld
+from gateway.reasons import moved, said, weight, withheld
 from gateway.registry.disclosure import Disclosure
 from gateway.registry.explain import Line, compare, explain
 from gateway.registry.index import Formula
@@ -134,3 +134,17 @@ def test_how_many_are_kept_back_is_said(words):
     told = explain(an_account(FARM), Disclosure(default="nothing"))
     assert withheld(words, "fr-MA", told) == f"et {told.withheld} autres éléments"
     assert withheld(words, "fr-MA", explain(an_account(FARM), Disclosure())) == ""
+
+
+@pytest.mark.parametrize("source", [DECLARED, TELECOM])
+def test_a_letter_tells_of_a_thing_its_way_and_whether_it_was_declared(words, source):
+    told = weight(words, "fr-MA", a_line("cars", Value(Decimal(1)), source))
+    assert told["way"] == "raises"
+    assert told["declared"] == (source is DECLARED)
+
+
+def test_the_way_of_a_thing_is_not_told_twice_where_its_value_is_withheld(words):
+    line = Line("cars", ("U1",), "count", "directions", None, None, "raises", TELECOM)
+    told = weight(words, "fr-MA", line)
+    assert told["way"] == ""
+    assert words.say("fr-MA", "reason.raises") in str(told["said"])

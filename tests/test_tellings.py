@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from channels.letter.layout import parse
 from gateway.deadlines import strike
 from gateway.dialogue.acts import perform
 from gateway.dialogue.acts.call import Call
@@ -19,6 +20,7 @@ from gateway.registry import (
     complaint,
     complaint_handling,
     declaration,
+    explain,
     number_change,
     registration,
     review_desk,
@@ -27,6 +29,7 @@ from gateway.registry import (
 from gateway.registry import review as reviews
 from gateway.registry.clock import day_of
 from gateway.registry.events import ReviewAsked
+from gateway.registry.measures import CannotCompute
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
 from gateway.registry.score import CurrentScore, IndexScore, Notification
@@ -166,6 +169,38 @@ def test_its_letter_tells_both_indexes_and_what_moved(runtime):
     for score in rows(runtime, IndexScore):
         assert f"{score.displayed:.7f}".replace(".", ",") in letter
     assert runtime.words.say("ar-MA", "term.cars") in letter
+
+
+
+def test_the_letter_of_a_first_index_tells_the_three_things_that_weigh_most_each_with_its_source(runtime):
+    register(runtime, a_row(phone=None))
+    (letter,) = told(runtime, notice="index_assigned", medium="letter")
+    reasons = parse(letter).reasons
+    with runtime.database.read() as session:
+        (found,) = session.scalars(sa.select(IndexScore))
+        lines = explain.explained(session, found.id).lines[:3]
+    assert len(reasons) == 1 + 3
+    for line, reason in zip(lines, reasons[1:], strict=True):
+        assert runtime.words.say("ar-MA", f"term.{line.thing}") in reason
+        assert runtime.words.say("ar-MA", f"source.{line.source.by}") in reason
+        assert reason.endswith({"raises": "(زيادة)", "lowers": "(نقصان)"}[line.direction])
+
+
+def test_a_first_index_that_cannot_be_explained_is_told_all_the_same(runtime, monkeypatch, caplog):
+    def silent(*_):
+        raise CannotCompute("a test")
+
+    monkeypatch.setattr(explain, "explained", silent)
+    register(runtime, a_row(phone=None))
+    (letter,) = told(runtime, notice="index_assigned", medium="letter")
+    assert parse(letter).reasons == ()
+    assert "without what weighs" in caplog.text
+
+
+def test_a_text_of_a_first_index_costs_no_explanation(runtime, monkeypatch):
+    monkeypatch.setattr(explain, "explained", lambda *_: pytest.fail("no text has room for it"))
+    register(runtime, a_row())
+    assert len(told(runtime, notice="index_assigned", medium="sms")) == 1
 
 
 def test_a_former_index_is_told_by_no_letter_when_its_text_fails_late(runtime):

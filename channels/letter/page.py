@@ -1,8 +1,8 @@
 """Page: sets letters on the A4 sheet and prints them as one PDF.
 
-The PDF is made to keep and to be read aloud (PDF/A-2, ISO 19005-2; PDF/UA-1, ISO 14289-1). The texts come in
-a small layout language, which `parse` reads; the sheet itself is templates/letters/sheet.typ. It is handed
-the texts as data, so nothing in them is markup.
+The PDF is made to keep and to be read aloud (PDF/A-2, ISO 19005-2; PDF/UA-1, ISO 14289-1). The texts come in the
+language of layout.py; the sheet itself is templates/letters/sheet.typ. It is handed the texts as data, so nothing in
+them is markup.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -19,26 +19,22 @@ from typing import Any
 import segno
 
 from channels.letter.bundle import Cover
-from channels.letter.fonts import showable
+from channels.letter.layout import Document, Form, LayoutError, Rows, has_form, one_line, parse
 from channels.letter.press import typeset
+from channels.letter.scale import LINE, Place, Scale, places
 
-SECTIONS = ("title", "date", "body", "table", "deadline", "pin", "steps", "closing", "code")
-PIN_LINE = "{pin}"
-# A page costs 2 MB of memory until the whole file is written.
-MOST_LETTERS = 500
+# A letter of two pages costs 5 MB of memory until the whole file is written.
+MOST_LETTERS = 200
 # What the window of the envelope holds in the smallest type that the sheet goes down to.
 ADDRESS_LINES = 8
 ADDRESS_CHARACTERS = 400
-# In full-size type, the widest letters side by side leave neither the window nor the column.
+# In full-size type, the widest letters side by side do not leave the window.
 LONGEST_IN_WINDOW = 22
-LONGEST_IN_TEXT = 40
 # What keeps its left-to-right order inside an Arabic line and is never broken at its end. A key is what the
 # eye must find again: the code to dial, a day. A value is a telephone number, a decimal, a reference.
 KEY = r"\*[0-9*]+#|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}"
 VALUE = r"[A-Z0-9]+(?:-[A-Z0-9]+)+|\+?[0-9]+(?:[.,:/ \u00a0\u202f-][0-9]+)*"
 RUNS = re.compile(rf"(?<![A-Za-zÀ-ÿ0-9])(?:(?P<key>{KEY})|(?P<value>(?>{VALUE})))(?![A-Za-zÀ-ÿ0-9])")
-
-Rows = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -58,28 +54,6 @@ class Letter:
     pin: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
-class Document:
-    """A notice's text, by section. `body` and `steps` are paragraphs and lines, `table` rows of cells.
-
-    `pin` is the text before and after the PIN. Without a title it is a note at the foot of the sheet.
-    """
-
-    title: str = ""
-    date: str = ""
-    body: tuple[str, ...] = ()
-    table: Rows = ()
-    deadline: str = ""
-    pin: tuple[str, str] | None = None
-    steps: tuple[str, ...] = ()
-    closing: str = ""
-    code: str = ""
-
-
-class LayoutError(ValueError):
-    """A text that does not follow the layout language. Names the line, never quotes it."""
-
-
 class Unprintable(ValueError):
     """A letter that must not be printed as it is. `number` says which one, `reason` why."""
 
@@ -89,23 +63,31 @@ class Unprintable(ValueError):
         self.reason = reason
 
 
-def print_letters(letters: Sequence[Letter], out: Path, printed_on: date, cover: Cover | None = None) -> list[int]:
+def both_sides(letters: Sequence[Letter]) -> bool:
+    """Whether these are printed on both sides: one of them has a slip on its back."""
+    return any(has_form(text) for letter in letters for text in letter.documents.values())
+
+
+def print_letters(letters: Sequence[Letter], out: Path, printed_on: date, cover: Cover | None = None, *,
+                  backs: bool | None = None) -> list[int]:
     """Write one PDF, readable by its owner alone, and return how many pages each letter took.
 
-    A `cover` is one page more, on top, and not counted. The same letters on the same day give the same bytes.
+    With `backs` all are printed on both sides, and a letter of one page takes two; by itself where one of them has a
+    slip on its back. A `cover` lies on top, and is not counted. The same letters on the same day give the same bytes.
     Raises `Unprintable` for the first letter that has no address for its window, or texts that cannot be laid out,
     and `ValueError` for no letter, or more than `MOST_LETTERS`; then nothing is written.
     """
     if not 0 < len(letters) <= MOST_LETTERS:
         raise ValueError(f"{len(letters)} letters: a file holds 1 to {MOST_LETTERS}")
-    data: dict[str, Any] = {"letters": [_laid_out(letter) for letter in letters]}
+    backs = both_sides(letters) if backs is None else backs
+    data: dict[str, Any] = {"letters": [_laid_out(letter) for letter in letters], "both-sides": backs}
     if cover:
         data["cover"] = asdict(cover)
     pdf, pages = typeset(data, printed_on)
     out.unlink(missing_ok=True)  # what stood there may be open to others
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pdf)
-    return pages
+    return [count + count % 2 for count in pages] if backs else pages
 
 
 def check(letter: Letter) -> None:
@@ -115,78 +97,13 @@ def check(letter: Letter) -> None:
 
 def address_of(letter: Letter) -> tuple[str, ...]:
     """The lines as they stand in the window. Raises `Unprintable` rather than leave a window empty."""
-    lines = tuple(line for line in (_one_line(line, LONGEST_IN_WINDOW) for line in letter.address) if line)
+    lines = tuple(line for line in (one_line(line, LONGEST_IN_WINDOW) for line in letter.address) if line)
     if not lines:
         raise Unprintable(letter.number, "its address is empty")
     if len(lines) > ADDRESS_LINES or sum(map(len, lines)) > ADDRESS_CHARACTERS:
         limit = f"{ADDRESS_LINES} lines or {ADDRESS_CHARACTERS} characters"
         raise Unprintable(letter.number, f"its address is longer than {limit}")
     return lines
-
-
-def parse(text: str) -> Document:
-    """Read the layout language: sections that begin with a line `== name`.
-
-    `title`, `date`, `deadline`, `closing`, `code`: one line; `body`: paragraphs, a blank line between them;
-    `table`: a row a line, the header first, cells parted by ` | `; `steps`: a step a line; `pin`: the panel's
-    text, with the line `{pin}` where the PIN stands. A value put into a text must be a single line, as with
-    any language of lines. Raises `LayoutError`.
-    """
-    found = _sections(showable(text))
-    return Document(
-        title=_one_line(found.get("title", "")),
-        date=_one_line(found.get("date", "")),
-        body=tuple(filter(None, map(_one_line, re.split(r"\n[ ]*\n", found.get("body", ""))))),
-        table=_rows(found.get("table", "")),
-        deadline=_one_line(found.get("deadline", "")),
-        pin=_panel(found["pin"]) if "pin" in found else None,
-        steps=tuple(_lines(found.get("steps", ""))),
-        closing=_one_line(found.get("closing", "")),
-        code=_one_line(found.get("code", "")),
-    )
-
-
-def _sections(text: str) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    lines: list[str] | None = None
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.startswith("=="):
-            name = line[2:].strip()
-            if name not in SECTIONS:
-                raise LayoutError(f"line {number}: no such section, only {', '.join(SECTIONS)}")
-            if name in found:
-                raise LayoutError(f"line {number}: section {name} stands twice")
-            lines = found[name] = []
-        elif lines is not None:
-            lines.append(line)
-        elif line.strip():
-            raise LayoutError(f"line {number}: text before the first section")
-    return {name: "\n".join(lines) for name, lines in found.items()}
-
-
-def _rows(text: str) -> Rows:
-    rows = tuple(tuple(cell.strip() for cell in line.split(" | ")) for line in _lines(text))
-    if len({len(row) for row in rows}) > 1:
-        raise LayoutError("section table: its rows have not all the same number of cells")
-    return rows
-
-
-def _panel(text: str) -> tuple[str, str]:
-    lines = list(_lines(text))
-    if lines.count(PIN_LINE) != 1:
-        raise LayoutError(f"section pin: it needs the line {PIN_LINE}, once")
-    place = lines.index(PIN_LINE)
-    return " ".join(lines[:place]), " ".join(lines[place + 1 :])
-
-
-def _lines(text: str) -> Iterator[str]:
-    return filter(None, map(_one_line, text.split("\n")))
-
-
-def _one_line(text: str, longest: int = LONGEST_IN_TEXT) -> str:
-    # Not str.split(): it would also break the no-break spaces that French wants before a colon.
-    line = re.sub(r"[ \n]+", " ", showable(text)).strip()
-    return re.sub(rf"(\S{{{longest}}})(?=\S)", r"\1 ", line)
 
 
 def _laid_out(letter: Letter) -> dict[str, Any]:
@@ -215,7 +132,12 @@ def _laid_out(letter: Letter) -> dict[str, Any]:
             for locale, (before, after) in panels.items()
         ],
         "parts": [_part(locale, read) for locale, read in documents.items() if read.title],
-        "notes": [_part(locale, read) for locale, read in documents.items() if not read.title],
+        "notes": [
+            {**_part(locale, read), "first": locale == letter.order[0]}
+            for locale, read in documents.items() if not read.title
+        ],
+        "forms": _forms(letter.number, {locale: read.form for locale, read in documents.items() if read.form}),
+        "picture": _picture(documents),
     }
 
 
@@ -259,11 +181,63 @@ def _part(locale: str, read: Document) -> dict[str, Any]:
         "title": _spans(read.title),
         "date": _spans(read.date),
         "body": [_spans(paragraph) for paragraph in read.body],
+        "reasons": [_spans(reason) for reason in read.reasons],
+        "scale": _scale(read.scale) if read.scale else None,
+        "table": [[_cell((locale,), (cell,)) for cell in row] for row in read.table],
         "deadline": _spans(read.deadline),
         "steps": [_spans(step) for step in read.steps],
         "closing": _spans(read.closing),
         "code": _spans(read.code),
+        "overleaf": [_spans(line) for line in read.overleaf],
     }
+
+
+def _scale(scale: Scale) -> dict[str, Any]:
+    """What is drawn, in parts of the picture's width."""
+    found = places(scale)
+    return {
+        "told": scale.told,
+        "ends": [_spans(end) for end in scale.ends],
+        "line": LINE,
+        "beyond": found.beyond,
+        "index": _place(found.index),
+        "limits": [_place(limit) for limit in found.limits],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    names = list(dict.fromkeys(mark.name for mark in place.marks))
+    return {
+        "at": place.at,
+        "from": place.column - place.width // 2,
+        "width": place.width,
+        "names": [_spans(name) for name in names],
+        "figure": place.marks[0].figure,
+    }
+
+
+def _picture(documents: Mapping[str, Document]) -> dict[str, Any] | None:
+    """What the picture on the front tells who does not see it: in the household's first language that tells it."""
+    for locale, read in documents.items():
+        if read.scale:
+            return {**_language(locale), "told": read.scale.told}
+    return None
+
+
+def _forms(number: str, forms: Mapping[str, Form]) -> list[dict[str, Any]]:
+    """The slip in each language: one box, and one line to write on, bears the words of all."""
+    if len({(len(form.boxes), len(form.fields)) for form in forms.values()}) > 1:
+        raise Unprintable(number, "its forms have not the same boxes and fields in each language")
+    return [
+        {
+            **_language(locale),
+            "title": _spans(form.title),
+            "texts": [_spans(text) for text in form.texts],
+            "boxes": [_spans(box) for box in form.boxes],
+            "fields": [_spans(one) for one in form.fields],
+        }
+        for locale, form in forms.items()
+    ]
 
 
 def _language(locale: str) -> dict[str, Any]:

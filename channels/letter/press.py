@@ -18,7 +18,7 @@ STANDARDS: list[typst.PDFStandard] = ["a-2a", "ua-1"]
 # many letters let go of it, for a tenth of a second; files of a few letters push each other out.
 MANY_LETTERS = 10
 FORGETS_AFTER = 11
-NOTHING = {"data": json.dumps({"letters": []})}
+NOTHING = {"data": json.dumps({"letters": [], "both-sides": False})}
 
 
 class SheetError(Exception):

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 from channels.letter.bundle import Bundle, Cover, cut, postal_code
-from channels.letter.page import Letter, address_of, print_letters
+from channels.letter.page import Letter, address_of, both_sides, print_letters
 
 SHEETS = "letters.pdf"
 SHEETS_OF_A_BUNDLE = "letters-{:03d}.pdf"
@@ -77,7 +77,7 @@ class Run:
         entries = iter(self.letters)
         for bundle in self.bundles:
             of_bundle = list(islice(entries, bundle.letters))
-            page = bundle.sheets - sum(entry.pages for entry in of_bundle)  # those before it: the cover
+            page = bundle.pages - sum(entry.pages for entry in of_bundle)  # those before it: the cover
             for entry in of_bundle:
                 if entry.number == number:
                     return self.path / bundle.file, page
@@ -189,28 +189,34 @@ class Tray:
 
 
 def _print(run: Run, letters: Sequence[Letter]) -> Run:
-    """Bundle by bundle. A letter takes one sheet, until it is seen to take more: then they are cut anew."""
-    codes, sheets = [postal_code(letter.address) for letter in letters], [1] * len(letters)
+    """Bundle by bundle. A letter takes one sheet, until it is seen to take more: then they are cut anew.
+
+    All of a run have backs, or none: what a letter takes must not depend on what lies beside it.
+    """
+    backs = both_sides(letters)
+    codes, pages = [postal_code(letter.address) for letter in letters], [1 + backs] * len(letters)
     while True:
-        cuts = cut(codes, sheets)
-        printed = [_bundle(run, letters[one], codes[one], place, len(cuts)) for place, one in enumerate(cuts, 1)]
-        sheets = [pages for _, of_letters in printed for pages in of_letters]
-        if cut(codes, sheets) == cuts:
-            return replace(run, letters=tuple(map(_entry, letters, sheets)),
+        cuts = cut(codes, pages)
+        printed = [_bundle(run, letters[one], codes[one], place, len(cuts), backs)
+                   for place, one in enumerate(cuts, 1)]
+        pages = [count for _, of_letters in printed for count in of_letters]
+        if cut(codes, pages) == cuts:
+            return replace(run, letters=tuple(map(_entry, letters, pages)),
                            bundles=tuple(bundle for bundle, _ in printed))
         _remove_sheets(run.path)
 
 
-def _bundle(run: Run, letters: Sequence[Letter], codes: Sequence[str], place: int,
-            bundles: int) -> tuple[Bundle, list[int]]:
+def _bundle(run: Run, letters: Sequence[Letter], codes: Sequence[str], place: int, bundles: int,
+            backs: bool) -> tuple[Bundle, list[int]]:
     """One file, and how many pages each letter took. What lies in no other needs no cover to be told from it."""
     cover = Cover(run.name, place, bundles, len(letters), codes[0], codes[-1]) if bundles > 1 else None
     path = run.path / (SHEETS_OF_A_BUNDLE.format(place) if cover else SHEETS)
-    pages = print_letters(letters, path, run.printed_on, cover)
+    pages = print_letters(letters, path, run.printed_on, cover, backs=backs)
+    before = 1 + backs if cover else 0
     _sync(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Bundle(path.name, len(letters), sum(pages) + bool(cover), codes[0], codes[-1], digest), pages
+    return Bundle(path.name, len(letters), before + sum(pages), codes[0], codes[-1], digest), pages
 
 
 def _entry(letter: Letter, pages: int) -> Entry:

@@ -23,7 +23,7 @@ FACTS = {
     "programmes": [{"key": "asd", "below": True, "threshold": Decimal("9.743001")},
                    {"key": "amo-tadamon", "below": False, "threshold": Decimal("9.3264284")}],
     "index": Decimal("9.4972496"), "review_until": date(2027, 1, 20), "registered_on": date(2026, 11, 16),
-    "today": TODAY, "reference": "987654321", "service_code": "*580#", "with_pin": True,
+    "today": TODAY, "reference": "987654321", "service_code": "*580#", "with_pin": True, "weighs": [],
 }
 
 

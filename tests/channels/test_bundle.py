@@ -1,12 +1,12 @@
-"""Bundles: letters as the post's tariff asks for them, in files of no more sheets than a hand holds."""
+"""Bundles: letters as the post's tariff asks for them, in files of no more pages than memory is meant for."""
 
 import pytest
 
-from channels.letter.bundle import MOST_SHEETS, by_tariff, cut, postal_code
+from channels.letter.bundle import COVER, MOST_PAGES, by_tariff, cut, postal_code
 
 RABAT = ("Zineb ALAOUI", "Rue 1", "10000 Rabat")
 SALE = ("Zineb ALAOUI", "Rue 1", "11000 Salé")
-ROOM = MOST_SHEETS - 1
+ROOM = MOST_PAGES - COVER
 
 
 def in_order(*addresses: tuple[str, ...], commune: str = "01.1") -> list[tuple[str, ...]]:
@@ -37,7 +37,7 @@ def test_an_address_without_five_digits_in_its_last_line_has_no_postal_code(addr
 
 
 def test_what_fits_into_one_file_is_not_cut_and_needs_no_room_for_a_cover():
-    assert ends(["1", "2"] * (MOST_SHEETS // 2)) == [MOST_SHEETS]
+    assert ends(["1", "2"] * (MOST_PAGES // 2)) == [MOST_PAGES]
 
 
 def test_no_bundle_has_more_sheets_than_one_may_and_none_is_lost():
@@ -52,4 +52,4 @@ def test_a_bundle_ends_where_the_postal_code_changes_if_it_is_nearly_full_by_the
 
 def test_a_letter_of_several_sheets_counts_as_many_and_is_never_torn():
     assert ends(["1"] * 100, [2] * 100) == [49, 98, 100]
-    assert ends(["1"] * 3, [1, 2 * MOST_SHEETS, 1]) == [1, 2, 3]
+    assert ends(["1"] * 3, [1, 2 * MOST_PAGES, 1]) == [1, 2, 3]

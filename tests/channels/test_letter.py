@@ -1,5 +1,6 @@
 """What the reader of a letter finds on the sheet, and that nothing a person is called can break it."""
 
+import random
 import stat
 from dataclasses import replace
 from datetime import date
@@ -8,14 +9,8 @@ import pytest
 from pypdf import PdfReader
 
 from channels.letter.fonts import MISSING, SHEETS, UNCOVERED, showable
-from channels.letter.page import (
-    MOST_LETTERS,
-    LayoutError,
-    Letter,
-    Unprintable,
-    parse,
-    print_letters,
-)
+from channels.letter.layout import LayoutError, parse
+from channels.letter.page import MOST_LETTERS, Letter, Unprintable, print_letters
 
 DAY = date(2026, 11, 21)
 MM = 72 / 25.4
@@ -103,6 +98,56 @@ TIFINAGH = """
 == body
 ⴰⵎⴰⵜⴰⵔ ⴰⵏⴰⵎⵓⵏ ⴰⴷⴰⵎⵙⴰⵏ ⵏ ⵜⵡⵊⴰ ⵏⵏⵓⵏ: 9.4871236. ⵉ ⵓⵙⵇⵙⵉ: *580#.
 """
+ARABIC_BACK = """
+== reasons
+أهم ما يؤثر في مؤشركم:
+الماء والكهرباء: 350 درهم/شهر، موزع الكهرباء 03/03/2027 (ترفع المؤشر)
+السيارات: 1، السلامة الطرقية 03/03/2027 (ترفع المؤشر)
+
+== scale
+سلم: مؤشر أسرتكم 9,4871236.
+حاجة أكبر | حاجة أقل
+مؤشركم | 9,4871236
+الدعم الاجتماعي المباشر | 9,7430010
+أمو تضامن | 9,3264284
+
+== overleaf
+في ظهر الورقة: استمارة للمراجعة
+النص بالعربية في ظهر الورقة
+
+== form
+استمارة الجواب
+ضعوا علامة، واكتبوا، ووقعوا.
+[ ] أطلب المراجعة إلى غاية 20/01/2027
+[ ] أقدم شكاية
+___ ما أريد قوله:
+___ التاريخ:
+"""
+FRENCH_BACK = """
+== reasons
+Ce qui pèse le plus dans votre indice :
+Eau et électricité : 350 DH/mois, distributeur 03/03/2027 (fait monter l’indice)
+Voitures : 1, sécurité routière 03/03/2027 (fait monter l’indice)
+
+== scale
+Échelle : l’indice de votre ménage est 9,4871236.
+besoin plus grand | besoin moins grand
+votre indice | 9,4871236
+Aide sociale directe | 9,7430010
+AMO-Tadamon | 9,3264284
+
+== overleaf
+Au verso : un coupon pour demander une révision
+Texte en français au verso
+
+== form
+Coupon-réponse
+Cochez, écrivez, signez.
+[ ] Je demande la révision jusqu’au 20/01/2027
+[ ] Je fais une réclamation
+___ Ce que je veux dire :
+___ Date :
+"""
 # The right-to-left override, pictograms, control characters, a letter of no face of ours, and Typst's own signs.
 HOSTILE = [
     "\u202eفاطمة\u202c الزهراء",
@@ -129,6 +174,11 @@ def a_letter(**changes) -> Letter:
         pin="428517",
     )
     return replace(letter, **changes)
+
+
+def two_sided(**changes) -> Letter:
+    documents = {"ar-MA": ARABIC + ARABIC_BACK, "fr-MA": FRENCH + FRENCH_BACK, "zgh-MA": TIFINAGH}
+    return a_letter(**{"documents": documents, **changes})
 
 
 def with_french(old: str, new: str) -> dict[str, str]:
@@ -262,6 +312,8 @@ def test_a_letter_without_an_address_is_refused_by_its_number_and_nothing_is_wri
     ({"order": ("zgh-MA",)}, "it has a PIN and no text has a panel for it"),
     ({"order": ("zgh-MA",), "pin": None}, "none of its texts has a title"),
     ({"documents": with_french("AMO-Tadamon | 9.3264284 | au-dessus du seuil\n", "")}, "its tables have not the same"),
+    ({"documents": with_french("== steps", "== form\nx\n[ ] a\n___ b\n\n== steps") | {
+        "ar-MA": ARABIC + ARABIC_BACK}}, "its forms have not the same boxes and fields"),
     ({"documents": with_french("== steps", "== stepps")}, "its text in fr-MA: line 30: no such section"),
 ])
 def test_a_letter_that_cannot_be_printed_says_why_and_nothing_is_written(changes, reason, tmp_path):
@@ -276,6 +328,12 @@ def test_a_letter_that_cannot_be_printed_says_why_and_nothing_is_written(changes
     ("== title\nx\n== title\n", "line 3: section title stands twice"),
     ("== table\na | b\nc\n", "not all the same number of cells"),
     ("== pin\nno place for it\n", "it needs the line {pin}, once"),
+    ("== scale\ntold\nless | more\nindex | 9,1\n", "it needs a line that tells it, two ends, an index and a limit"),
+    ("== scale\ntold\nless | more\nindex | hello\na | 9\n", "an index or a limit is not a number"),
+    ("== scale\n", "section scale"),
+    ("== overleaf\none\n", "section overleaf: it needs two lines"),
+    ("== form\nhello\n[ ] a box\n", "section form: it needs a title, a box and a field"),
+    ("== form\n", "section form"),
 ])
 def test_a_text_outside_the_layout_language_is_refused_without_quoting_it(text, reason):
     with pytest.raises(LayoutError) as refused:
@@ -283,6 +341,86 @@ def test_a_text_outside_the_layout_language_is_refused_without_quoting_it(text, 
     assert reason in str(refused.value)
     assert "titel" not in str(refused.value)
     assert "hello" not in str(refused.value)
+
+
+def test_a_letter_with_a_slip_is_one_sheet_and_each_text_has_a_page_of_its_own(read):
+    orders = [("ar-MA", "fr-MA", "zgh-MA"), ("fr-MA", "ar-MA", "zgh-MA"), ("zgh-MA", "ar-MA", "fr-MA")]
+    pages, texts = read(*(two_sided(order=order) for order in orders))
+    assert pages == [2, 2, 2]
+    assert ["Madame, Monsieur" in text for text in texts] == [False, True, True, False, False, True]
+    assert ["Coupon-réponse" in text for text in texts] == [False, True] * 3
+    assert ["Texte en français au verso" in text for text in texts] == [True, False, False, False, True, False]
+    assert ["Au verso : un coupon" in text.replace("\u00a0", " ") for text in texts] == [
+        False, False, True, False, False, False]
+
+
+
+def test_where_backs_are_printed_no_letter_stands_on_the_back_of_another(read):
+    plain = [a_letter(number=f"58000000{number}", pin=f"10000{number}") for number in range(3)]
+    pages, texts = read(plain[0], two_sided(), plain[1], plain[2], two_sided(number="580999999"))
+    assert pages == [2] * 5
+    fronts = [texts[sum(pages[:place])] for place in range(5)]
+    assert ["100000" in fronts[0], "100001" in fronts[2], "100002" in fronts[3]] == [True] * 3
+    assert [texts[place].strip() for place in (1, 5, 7)] == ["", "", ""]
+    assert read(*plain)[0] == [1, 1, 1]
+
+
+def test_the_slip_bears_the_code_of_its_letter_and_never_a_pin(read):
+    _, (front, back) = read(two_sided())
+    assert back.count("580 123 457") == 2
+    assert "428517" in front
+    assert "428517" not in back
+
+
+def test_the_slip_lies_on_the_back_of_the_address_and_what_the_household_keeps_beneath_both(tmp_path):
+    print_letters([two_sided()], tmp_path / "one.pdf", DAY)
+    fold = PAGE_HEIGHT - 105 * MM
+    heights = []
+    for page in PdfReader(tmp_path / "one.pdf").pages:
+        runs: list[tuple[str, float]] = []
+        page.extract_text(visitor_text=lambda text, at, *rest, runs=runs: runs.append((text, at[5])))
+        heights.append(runs)
+    front, back = heights
+    assert min(height for text, height in front if "10100" in text) > fold
+    assert max(height for text, height in front if "428517" in text) < fold
+    assert min(height for text, height in back if "Je demande" in text) > fold
+    assert max(height for text, height in back if "Madame" in text) < fold
+
+
+def test_the_picture_is_told_in_the_first_language_to_who_does_not_see_it(tmp_path):
+    for order, first in ((("ar-MA", "fr-MA", "zgh-MA"), "سلم"), (("fr-MA", "ar-MA", "zgh-MA"), "Échelle")):
+        print_letters([two_sided(order=order)], tmp_path / "one.pdf", DAY)
+        told = alternatives(PdfReader(tmp_path / "one.pdf").trailer["/Root"]["/StructTreeRoot"])
+        pictures = [text for text in told if not text.startswith("QR")]
+        assert len(pictures) == 2
+        assert pictures[0].startswith(first)
+
+
+def alternatives(node) -> list[str]:
+    """The alternative texts of a file, in its reading order."""
+    node = node.get_object()
+    if isinstance(node, list):
+        return [text for each in node for text in alternatives(each)]
+    if not isinstance(node, dict) or node.get("/Type") == "/MCR":
+        return []
+    return [*([str(node["/Alt"])] if "/Alt" in node else []), *(alternatives(node["/K"]) if "/K" in node else [])]
+
+
+def test_names_of_both_directions_pictograms_and_controls_leave_neither_the_window_nor_the_sheet(tmp_path):
+    chance = random.Random(580)
+    pieces = ["فاطمة", "Ali", "\u202e", "\u2066", "😀", "\x00", "\x1b[2J", "\u0300" * 9, "12", "-", "(", "ﷺ", "W" * 30,
+              "ⵜⵉⵡⵉⵙⵉ", "\u2028", "\ufeff", "李", "#panic()", "\u064b" * 9, "ـ" * 40, ",", "*580#"]
+    for _ in range(12):
+        lines = tuple(" ".join(chance.choices(pieces, k=chance.randint(1, 5))) for _ in range(chance.randint(1, 5)))
+        letter = two_sided(address=("X Z", *lines), number=f"{chance.randrange(10**9):09d}")
+        assert print_letters([letter], tmp_path / "one.pdf", DAY) == [2]
+        runs: list[tuple[str, float, float]] = []
+        PdfReader(tmp_path / "one.pdf").pages[0].extract_text(
+            visitor_text=lambda text, at, *rest, runs=runs: runs.append((text.strip(), at[4], at[5])))
+        beside = [run for run in runs if run[0] and run[1] >= 109 * MM and run[2] < PAGE_HEIGHT - 45 * MM
+                  and run[2] > PAGE_HEIGHT - 104 * MM]
+        assert all(PAGE_HEIGHT - 85 * MM <= height <= PAGE_HEIGHT - 59 * MM for _, _, height in beside), lines
+        assert all(across <= 190 * MM for _, across, _ in beside), lines
 
 
 def test_a_text_is_read_section_by_section():

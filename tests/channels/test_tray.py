@@ -232,7 +232,7 @@ def pages_of(run: Run, file: str) -> list[str]:
 def test_a_large_run_is_several_files_that_end_where_the_postal_code_changes(tray):
     a_large_run(tray)
     (run,) = tray.runs()
-    assert [(one.file, one.letters, one.sheets, one.first_code, one.last_code) for one in run.bundles] == [
+    assert [(one.file, one.letters, one.pages, one.first_code, one.last_code) for one in run.bundles] == [
         ("letters-001.pdf", 90, 91, "45000", "45000"), ("letters-002.pdf", 60, 61, "46000", "")]
     assert [entry.number for entry in run.letters] == MANY
     assert {stat.S_IMODE(path.stat().st_mode) for path in run.path.iterdir()} == {0o600}
@@ -268,11 +268,22 @@ def test_every_letter_is_found_on_its_page_of_its_file(tray):
         run.page_of("580000010")
 
 
+def test_in_a_run_with_a_slip_every_letter_begins_on_a_front(tray):
+    a_large_run(tray, text=f"{TEXT}\n\n== form\nRéponse\n[ ] Révision\n___ Date")
+    (run,) = tray.runs()
+    texts = {bundle.file: pages_of(run, bundle.file) for bundle in run.bundles}
+    assert {bundle.file: bundle.pages for bundle in run.bundles} == {file: len(pages) for file, pages in texts.items()}
+    for place, number in enumerate(MANY):
+        file, page = run.page_of(number)
+        assert page % 2 == 0
+        assert f"{428_517 + place}" in texts[file.name][page], number
+
+
 def test_letters_that_turn_out_to_be_longer_are_cut_anew(tray):
     a_large_run(tray, text=f"{TEXT}\n\n== steps\n" + "Composez le *580#.\n" * 60)
     (run,) = tray.runs()
     assert {entry.pages for entry in run.letters} == {2}
-    assert (sum(one.letters for one in run.bundles), max(one.sheets for one in run.bundles)) == (150, 99)
+    assert (sum(one.letters for one in run.bundles), max(one.pages for one in run.bundles)) == (150, 99)
     assert sorted(path.name for path in run.path.glob("*.pdf")) == [one.file for one in run.bundles]
     assert run.bundles[-1].file == f"letters-{len(run.bundles):03d}.pdf"
 
