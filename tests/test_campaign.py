@@ -194,7 +194,7 @@ def test_an_audience_is_kept_as_it_was_asked_for():
     ({"name": "Centre days"}, "small letters"), ({"notice": "index_assigned"}, "No announcement is named"),
     ({"notice": "free text"}, "No announcement is named"), ({"ends_at": NINE}, "The window ends"),
     ({"starts_at": NOON - timedelta(days=2), "ends_at": NOON - timedelta(days=1)}, "has passed"),
-    ({"per_minute": 0}, "At least one")])
+    ({"ends_at": NINE + timedelta(days=400)}, "more than 366 days"), ({"per_minute": 0}, "At least one")])
 def test_what_cannot_be_a_campaign_is_refused(runtime, changes, words):
     with pytest.raises(NotAllowed, match=words):
         ask(runtime, **changes)

@@ -51,7 +51,7 @@ def test_a_campaign_goes_from_the_question_to_the_last_text(campaign, runtime):
 def test_the_preview_tells_languages_networks_parts_prices_and_times_and_sends_nothing(campaign, runtime):
     said = campaign("preview")
     for words in ("6 telephones of 6 households; 0 households have none", "ar-MA: 2 telephones, ucs2, 2 parts each, 4",
-                  "fr-MA: 2 telephones, gsm7, 1 parts each, 2", "60400", "5.12", "4.16", "prices of an example",
+                  "fr-MA: 2 telephones, gsm7, 1 part each, 2", "60400", "5.12", "4.16", "prices of an example",
                   "at 60 a minute: 0:00:06", "the window has 5:00:00", "8 parts, at most 5.12 MAD; budget of the day: "
                   "no limit, all left", "no native reader has read it in ar-MA, fr-MA, zgh-MA", "*580#"):
         assert words in said, words
@@ -106,7 +106,7 @@ def test_an_audience_is_asked_for_by_options_and_kept(campaign, runtime):
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--notice", "index_assigned"), "there are centre_days"),
     (("--notice", "centre_days", "--commune", "1"), "no commune"),
-    (("--notice", "centre_days", "--programme", "asd"), "audience is wrong")])
+    (("--notice", "centre_days", "--programme", "asd"), "goes with --eligible")])
 def test_what_cannot_be_asked_for_is_one_sentence(campaign, arguments, words):
     refused = campaign("new", *arguments, *WINDOW, name="another", exit_code=1)
     assert words in refused

@@ -350,12 +350,13 @@ def test_what_the_settings_say_anew_counts(runtime, sends):
 
 def test_an_operators_weight_holds(runtime, clock):
     with runtime.database.write() as session:
-        routes.set_weight(session, runtime.settings, "twilio", 20, "amina", clock())
+        routes.set_weight(session, runtime.settings, "twilio", 20, "it is cheaper", "amina", clock())
     assert weighs(runtime) == {"twilio": 20, "africastalking": 80}
     clock.forward(hours=1)
     assert weigh(runtime) == []
     with runtime.database.read() as session:
-        assert {one.by for one in session.scalars(sa.select(RouteChange))} == {"amina"}
+        changes = session.scalars(sa.select(RouteChange)).all()
+    assert {(one.by, one.reason) for one in changes} == {("amina", "set by an operator: it is cheaper")}
 
 
 @pytest.mark.parametrize(("weights", "provider", "points"), [
@@ -365,8 +366,9 @@ def test_an_operators_weight_holds(runtime, clock):
 ])
 @one_kind
 def test_an_operator_cannot_weigh_who_is_not_used_nor_leave_nobody(runtime, weights, provider, points):
+    settings = replace(runtime.settings, sms_providers=weights)
     with runtime.database.write() as session, pytest.raises(NotAllowed):
-        routes.set_weight(session, replace(runtime.settings, sms_providers=weights), provider, points, "amina", NOON)
+        routes.set_weight(session, settings, provider, points, "it is cheaper", "amina", NOON)
 
 
 def test_what_was_moved_is_drawn_by(runtime, sends):

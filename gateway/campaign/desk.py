@@ -29,6 +29,8 @@ from gateway.words import LOCALES, Words
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 # Shorter ones are told in minutes.
 IN_MINUTES = timedelta(hours=2)
+# What is approved today is true for so long at most; and each day of a window is reckoned.
+ENDS_WITHIN = timedelta(days=366)
 
 Heard = Callable[[int], None]
 
@@ -153,6 +155,8 @@ class Desk:
                              "Another text is first written in templates/notices, and approved.")
         if asked.ends_at <= max(asked.starts_at, now):
             raise NotAllowed("The window ends before it begins, or has passed.")
+        if asked.ends_at > now + ENDS_WITHIN:
+            raise NotAllowed(f"The window ends in more than {ENDS_WITHIN.days} days: end it sooner.")
         if asked.per_minute < 1:
             raise NotAllowed("At least one telephone a minute.")
 

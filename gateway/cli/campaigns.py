@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -54,6 +54,8 @@ def campaigns() -> None:
 def new(name: str, notice: str, starts: datetime, ends: datetime, per_minute: int, as_json: bool, by: str,
         **asked: Any) -> None:
     """Ask for a campaign. Nothing is sent: look at it with `preview`, and have it approved."""
+    if (asked["programme"] is None) != (asked["eligible"] is None):
+        raise click.ClickException("--programme goes with --eligible or --not-eligible")
     given = {field: list(value) if isinstance(value, tuple) else value for field, value in asked.items()
              if value not in (None, ())}
     with opened() as runtime, runtime.database.write() as session:
@@ -252,8 +254,9 @@ def _planned(runtime: Runtime, row: Campaign, plan: Plan, as_json: bool) -> None
 
 def _languages(languages: list[dict[str, Any]]) -> Iterator[str]:
     for one in languages:
-        yield (f"{one['locale']}: {one['recipients']:,} telephones, {one['encoding']}, {one['parts_each']} parts each, "
-               f"{one['parts']:,} in all")
+        each = one["parts_each"]
+        yield (f"{one['locale']}: {one['recipients']:,} telephones, {one['encoding']}, {each} part{'s' * (each != 1)} "
+               f"each, {one['parts']:,} in all")
         yield "  " + one["text"].replace("\n", "\n  ")
         if one["replaced"]:
             yield "  replaced, to be cheaper: " + ", ".join(f"{was} by {became or 'nothing'}"
@@ -276,13 +279,18 @@ def _by_network(plan: Plan) -> Table:
 def _durations(row: Campaign, plan: Plan) -> Iterator[str]:
     burden = plan.burden
     yield f"at most {plan.most:,.2f} MAD, by the dearest route of each{_example(plan.example_prices)}"
-    yield f"at {row.per_minute:,} a minute: {burden.at_pace} outside the quiet hours; the window has {burden.window}"
+    yield (f"at {row.per_minute:,} a minute: {_to_the_second(burden.at_pace)} outside the quiet hours; the window has "
+           f"{_to_the_second(burden.window)}")
     yield ("the providers' rates have no limit of ours" if plan.at_rate is None
-           else f"at the providers' rates: {plan.at_rate}")
+           else f"at the providers' rates: {_to_the_second(plan.at_rate)}")
     yield f"the last is let go on {_local(burden.ends_at)}"
     for day in burden.days:
         yield (f"{day.day}: {day.parts:,} parts, at most {day.mad:,.2f} MAD; budget of the day: {_left(day.left)} left"
                + ("" if day.covered else ", which does NOT cover it"))
+
+
+def _to_the_second(span: timedelta) -> timedelta:
+    return timedelta(seconds=round(span.total_seconds()))
 
 
 def _facts(row: Campaign) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def weight(provider: str, points: int, why: str, by: str) -> None:
     """Give a provider so many points of a hundred. It rests there until SMS_PROVIDERS changes."""
     with opened() as runtime, runtime.database.write() as session:
         now = _named(runtime, provider)
-        routing.set_weight(session, runtime.settings, provider, points, by, now)
+        routing.set_weight(session, runtime.settings, provider, points, why, by, now)
         audit.record(session, runtime.vault, "route.weighed", by=by, now=now, subject=provider, why=why, points=points)
         session.flush()
         stands = routing.standing(session, runtime.settings)

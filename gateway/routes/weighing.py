@@ -51,7 +51,8 @@ def weigh(session: Session, settings: Settings, measured: Mapping[str, Measured]
     return []
 
 
-def set_weight(session: Session, settings: Settings, provider: str, weight: int, by: str, now: datetime) -> None:
+def set_weight(session: Session, settings: Settings, provider: str, weight: int, why: str, by: str,
+               now: datetime) -> None:
     """An operator gives it so many points, and the others share what is left as they did. They rest there until
     `SMS_PROVIDERS` changes.
 
@@ -66,7 +67,7 @@ def set_weight(session: Session, settings: Settings, provider: str, weight: int,
     whole = sum(row.told for row in others.values())
     for name, row in {provider: rows[provider], **others}.items():
         row.base = weight if name == provider else round((WHOLE - weight) * row.told / whole)
-        _become(session, row, row.base, "set by an operator", now, by=by)
+        _become(session, row, row.base, f"set by an operator: {why}", now, by=by)
 
 
 def _held(session: Session, settings: Settings, now: datetime) -> dict[str, RouteWeight]:
