@@ -41,7 +41,7 @@ from gateway.settings import Settings, SettingsError, SmppAccount
 from gateway.tellings import Reader
 from gateway.timekeeper import Timekeeper
 from gateway.vault import Vault
-from gateway.words import TEMPLATES, Words
+from gateway.words import Words, all_words
 
 if TYPE_CHECKING:
     from channels.sms.smpp import SmppSms
@@ -81,7 +81,7 @@ class Runtime:
         database = Database(settings.database_url)
         clock = clock or Timekeeper(database.engine)
         return cls(settings, database, _redis(settings.redis_url),
-                   Vault(settings.secret_keys), _words(), _channels(settings), _telephones(settings), clock)
+                   Vault(settings.secret_keys), all_words(), _channels(settings), _telephones(settings), clock)
 
     def at(self, clock: Callable[[], datetime]) -> Runtime:
         """The same house at another hour."""
@@ -254,12 +254,6 @@ def _telephones(settings: Settings) -> dict[str, Telephony]:
 def _loop() -> Loop:
     """Started by the first text: most processes send none."""
     return Loop()
-
-
-@cache
-def _words() -> Words:
-    """Compiled once a process: they do not change while it runs, and it takes a fifth of a second."""
-    return Words(TEMPLATES)
 
 
 def _check_formula(name: str, on: date) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -212,6 +213,12 @@ class Words:
             raise NoSuchWords(locale, f"count.{name}")
         form = forms.get(self._plurals[locale](number), forms["other"])
         return form.replace("{n}", str(number))
+
+
+@cache
+def all_words() -> Words:
+    """Compiled once a process: they do not change while it runs, and it takes a second."""
+    return Words(TEMPLATES)
 
 
 @pass_context

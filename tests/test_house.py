@@ -15,7 +15,7 @@ from gateway.app import create_app
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import SHOWN
 from gateway.dialogue.states import Pick, options
-from gateway.words import LOCALES, SCREENS, TEMPLATES, Words
+from gateway.words import LOCALES, SCREENS, TEMPLATES, Words, all_words
 from jobs import alarm, clock, queues
 from tests.web.desk import contents
 
@@ -133,7 +133,7 @@ def test_every_route_that_is_open_is_one_that_we_know_of(runtime):
 
 @pytest.fixture(scope="module")
 def words() -> Words:
-    return Words()
+    return all_words()
 
 
 @pytest.mark.parametrize("locale", SCREENS)

@@ -18,10 +18,10 @@ from channels.text import encoding, fold, parts, units
 from gateway.keywords import meant
 from gateway.registry.inquiry import PARTNERS
 from gateway.registry.update import REGISTER_OF
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 
 APPROVED = Path(__file__).parent / "transcripts" / "notices"
-WORDS = Words()
+WORDS = all_words()
 BOTH = ("sms", "letter")
 MEDIA = {
     "complaint_on_hold": ("sms",),

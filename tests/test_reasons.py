@@ -15,7 +15,7 @@ from gateway.registry.index import Formula
 from gateway.registry.inquiry import PARTNERS
 from gateway.registry.measures import MEASURES
 from gateway.registry.things import Source, Value, thing_of, unit_of
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 from tests.registry.test_explain import an_account
 from tests.registry.test_formulas import RICHEST
 from tests.registry.test_index import FARM
@@ -33,7 +33,7 @@ KINDS = {"area": range(2), "region": range(1, 13), "stove": range(5), "televisio
 
 @pytest.fixture(scope="module")
 def words():
-    return Words()
+    return all_words()
 
 
 def a_line(thing, value, source=DECLARED):

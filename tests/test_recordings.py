@@ -19,7 +19,7 @@ from gateway.recordings import Recordings
 from gateway.spoken import Day, Digits, Pause, Phrase
 from gateway.studio import SLOTS, Take, takes
 from gateway.synthesizer import NoSynthesizer, Synthesizer
-from gateway.words import Words
+from gateway.words import Words, all_words
 from tests.conftest import open_house
 from tests.test_audio import LOW, wav
 from tests.web.desk import client
@@ -32,7 +32,7 @@ HELLO, TAPEZ = Phrase("home.text", "Bonjour"), Phrase("voice.press", "tapez")
 
 @pytest.fixture(scope="module")
 def words() -> Words:
-    return Words()
+    return all_words()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import agreeable, costs
 from gateway.dialogue.picture import picture
 from gateway.dialogue.states import Dialogue, options
-from gateway.words import SCREENS, TEMPLATES, NoSuchWords, Words
+from gateway.words import SCREENS, NoSuchWords, Words, all_words
 
 ROW = "{:20} {:7} {:7} {:5} {:>4} of {:>3}  pages {}"
 
@@ -87,7 +87,7 @@ def transcript(keys: tuple[str, ...], language: str) -> None:
 
 def _words() -> Words:
     try:
-        return Words(TEMPLATES)
+        return all_words()
     except NoSuchWords as error:
         raise click.ClickException(str(error)) from None
 

@@ -12,7 +12,7 @@ from gateway.dialogue.household import HOUSEHOLD
 from gateway.recordings import Recordings
 from gateway.studio import SLOTS, script
 from gateway.synthesizer import NoSynthesizer, Synthesizer
-from gateway.words import TEMPLATES, Words
+from gateway.words import all_words
 
 ROW = "{:10} {:>4} needed  {:>4} recorded  {:>4} missing  {:>4} stale  {:>4} bad  {:>4} synthesized  {}"
 
@@ -88,7 +88,7 @@ def synthesize(slot: str, folder: Path | None) -> None:
 
 
 def _opened(folder: Path | None) -> Recordings:
-    return Recordings(folder or settings().recordings, Words(TEMPLATES), HOUSEHOLD)
+    return Recordings(folder or settings().recordings, all_words(), HOUSEHOLD)
 
 
 commands: tuple[click.Command, ...] = (recordings,)

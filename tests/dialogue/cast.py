@@ -8,12 +8,12 @@ from typing import Any
 from gateway.dialogue.engine import Caller, Effect, Outcome
 from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import LONGEST, agreeable
-from gateway.words import Words
+from gateway.words import all_words
 
 CODE = "*580#"
 PIN = "424242"
 CALL = {"service_code": CODE}
-WORDS = Words()
+WORDS = all_words()
 AGREEABLE = agreeable(WORDS, "fr-MA")
 LINES = ["Dossier 2026: 1234,56"] * 3
 

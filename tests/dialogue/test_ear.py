@@ -13,14 +13,14 @@ from gateway.dialogue.household import HOUSEHOLD
 from gateway.dialogue.longest import SHOWN, facts_for, pages_of
 from gateway.dialogue.states import End
 from gateway.spoken import Day, Digits, Pause, Phrase
-from gateway.words import LOCALES, Ear, Words
+from gateway.words import LOCALES, Ear, Words, all_words
 
 PAGE = Budget(10_000, 10_000)
 
 
 @pytest.fixture(scope="module")
 def words() -> Words:
-    return Words()
+    return all_words()
 
 
 def facts(words, state, locale="fr-MA"):

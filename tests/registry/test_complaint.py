@@ -18,7 +18,7 @@ from gateway.registry.complaint_category import BY_TELEPHONE, CATEGORIES
 from gateway.registry.events import ComplaintClosed, ComplaintOnHold, ComplaintReceived, ComplaintResolved
 from gateway.registry.numbers import kind_of
 from gateway.registry.steps import NotAllowed
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 from tests.conftest import NOON, a_row, register
 from tests.web.desk import homes, rows
 
@@ -429,7 +429,7 @@ def test_whoever_has_the_number_learns_a_coarse_state_and_nothing_else(runtime):
 
 
 def test_every_state_owner_resolution_and_next_step_has_words_in_every_language():
-    words = Words()
+    words = all_words()
     needed = {f"complaint_state.{state}" for state in complaint.COARSE.values()}
     needed |= {f"owner.{category.owner}" for category in CATEGORIES.values()}
     needed |= {f"resolution.{code}" for code in complaint_handling.RESOLUTIONS}

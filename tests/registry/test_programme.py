@@ -29,7 +29,7 @@ from gateway.registry.programme import (
 )
 from gateway.registry.registration import Registration
 from gateway.registry.score import ProgrammeDecision
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 from tests.conftest import EXAMPLE, SETTINGS, a_row, register
 from tests.registry.test_condition import FARMER, ON, RETIRED, WIDOW, with_member
 from tests.web.desk import rows
@@ -40,7 +40,7 @@ LOADED_AGAIN = Programme.load_all()
 TRUE, FALSE, UNKNOWN = ({"name": name, "expression": expression, "source": "invented"} for name, expression in (
     ("true", "true"), ("false", "false"), ("unknown", "members.all(m, m.disability == 'none')")))
 UNTOLD = with_member(1, WIDOW, disability=None)
-WORDS = Words()
+WORDS = all_words()
 
 
 def a_programme(*thresholds, comparator="below", conditions=(), **more):

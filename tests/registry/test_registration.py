@@ -32,7 +32,7 @@ from gateway.registry.score import IndexScore
 from gateway.registry.standing import NEXT_STEPS, standing
 from gateway.registry.steps import NotAllowed
 from gateway.whereabouts import whereabouts
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 from tests.conftest import EXAMPLE, NOON, SETTINGS, a_row, register
 from tests.registry.asking import HOUSE, TODAY, all_answers, an_answer, answer, declare
 from tests.web.desk import contents, homes, rows, told
@@ -260,7 +260,7 @@ def test_a_number_is_found_however_it_is_typed_and_a_wrong_one_is_nobody(runtime
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_state_and_every_next_step_has_words(locale):
-    words = Words()
+    words = all_words()
     assert {f"standing.state.{state}" for state in TRANSITIONS} <= words.names(locale)
     assert {f"standing.next.{step}" for step in NEXT_STEPS} <= words.names(locale)
     assert {f"source.{partner}" for partner in PARTNERS} <= words.names(locale)

@@ -19,7 +19,7 @@ from gateway.registry.numbers import kind_of, spaced
 from gateway.registry.registration import Registration
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import BY_TELEPHONE, CENTRE, GO_TO, NEXT_STEP, REGISTER_OF, TRANSITIONS, DataUpdate
-from gateway.words import LOCALES, Words
+from gateway.words import LOCALES, all_words
 from tests.conftest import NOON, SETTINGS, a_row, register
 from tests.web.desk import homes, rows
 
@@ -160,7 +160,7 @@ def test_every_step_is_in_the_audit(house):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_state_register_and_next_step_has_words(locale):
-    words = Words()
+    words = all_words()
     said = [words.say(locale, f"update_kind.{kind}") for kind in REGISTER_OF]
     said += [words.say(locale, f"update_state.{state}", since=NOON.date()) for state in TRANSITIONS]
     said += [words.say(locale, f"update_next.{step}", by=NOON.date())

@@ -36,7 +36,7 @@ from gateway.tellings import FACTS
 from gateway.web import api
 from gateway.web.api import UNKNOWN_A_DAY
 from gateway.web.problems import PROBLEMS, TYPES, Name
-from gateway.words import Words
+from gateway.words import Words, all_words
 from jobs.sweep import sweep
 from tests.conftest import SETTINGS, a_row, open_house, register
 from tests.test_tellings import arrives
@@ -500,7 +500,7 @@ def test_every_state_field_notice_and_problem_is_described_and_no_other():
     assert SPEC["openapi"] == "3.1.0"
     assert set(SCHEMAS["Message"]["properties"]["state"]["enum"]) == TRANSITIONS.keys()
     assert tuple(SCHEMAS["Order"]["properties"]) == api.FIELDS
-    words = Words()
+    words = all_words()
     approved = [name for name in words.notices() if words.about(name).api]
     assert approved == SCHEMAS["Order"]["properties"]["notice"]["enum"] == SCHEMAS["Message"]["properties"]["notice"][
         "enum"]
