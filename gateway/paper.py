@@ -48,9 +48,9 @@ NO_REPRINT = {
     "not_printed": "this letter has not been printed; it will be when it is due",
     "is_posted": "the post has taken this letter: if it brings it back, the household is given it at its centre",
 }
-# The more letters a run sorts by postal code, the cheaper the post; they are set in bundles, a hundred at a time in
-# memory, and even on a busy machine long before the lease of a run or the time of a job (300 s) is over.
-A_RUN = 1_000
+# The more letters a run sorts by postal code, the cheaper the post. They are set in bundles, a hundred pages at a time
+# in memory, and even on a busy machine long before the lease of a run or the time of a job (300 s) is over.
+A_RUN = 400
 
 
 def print_due(runtime: Runtime, only: Collection[UUID] = ()) -> int:
