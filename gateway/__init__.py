@@ -51,8 +51,8 @@ jobs keep the hours.
                      story.py five households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
-                     parts), line (many texts in flight), sms/, ussd/, voice/, letter/ (page, press, bundle, tray),
-                     sandbox/ (a telephone operator in a process)
+                     parts), line (many texts in flight), sms/, ussd/, voice/, letter/ (layout, scale, page, press,
+                     bundle, tray), sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (sheet, cover)
     jobs/            alarm, relay, deliver, receipts, weigh, letters, sweep, tell, deadlines, call_backs,
                      voice_messages, doubts, campaigns, months; worker (one of them urgent), clock and smpp (bound to an

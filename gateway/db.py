@@ -200,7 +200,7 @@ def insert_plainly(session: Session, model: type[Base], rows: Sequence[Mapping[s
 
 
 def _go_as_columns(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Not where a value may be a list itself: an array of those would be taken for one of two dimensions."""
+    """Not where a value may be a list itself: no test has seen those go as an array."""
     return (len(rows) > FEW and session.get_bind().dialect.name == "postgresql"
             and not any(isinstance(model.__table__.c[name].type, sa.JSON) for name in rows[0]))
 
