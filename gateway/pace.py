@@ -85,6 +85,7 @@ class Pace:
     senders: Mapping[str, str]
     _alone: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
     _unanswered: dict[str, int] = field(default_factory=dict, repr=False)
+    _answered_at: dict[str, float] = field(default_factory=dict, repr=False)
 
     def take(self, provider: str, parts: int, lane: int) -> Granted:
         """Take as many of these parts as may go now."""
@@ -112,10 +113,15 @@ class Pace:
 
     def answered(self, provider: str) -> None:
         """It has said something to a send, whatever it was."""
-        self._unanswered[provider] = 0
+        self._unanswered[provider], self._answered_at[provider] = 0, time.monotonic()
 
-    def unanswered(self, provider: str) -> None:
-        """A send had no answer within its time limit."""
+    def unanswered(self, provider: str, began: float) -> None:
+        """A send, begun then by the monotonic clock, had no answer within its time limit.
+
+        Where another was answered since, that is no silence: the few that stall end last, one after the other.
+        """
+        if self._answered_at.get(provider, -math.inf) >= began:
+            return
         self._unanswered[provider] = self._unanswered.get(provider, 0) + 1
         if self._unanswered[provider] >= SILENT:
             self._unanswered[provider] = 0

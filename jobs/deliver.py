@@ -165,11 +165,12 @@ class _Flight:
 
     async def _send(self, group: Sequence[Claim]) -> None:
         """A place is free once its answer was heeded: who refuses us, or says nothing, is handed no more."""
+        began = time.monotonic()
         ended = list(zip(group, await self._results(group), strict=True))
         if any(isinstance(result, SendError) for _, result in ended):
             await asyncio.to_thread(heed, self._runtime, ended)
         if all(isinstance(result, Unknown) and result.code == "read_timeout" for _, result in ended):
-            await asyncio.to_thread(self._runtime.pace.unanswered, self._provider)
+            await asyncio.to_thread(self._runtime.pace.unanswered, self._provider, began)
         else:
             self._runtime.pace.answered(self._provider)
             self._wary = False

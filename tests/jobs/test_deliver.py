@@ -1,5 +1,6 @@
 """Delivery: each text by one route, to another where a route refuses, and by none where nobody knows."""
 
+import asyncio
 import logging
 from collections import Counter
 from dataclasses import replace
@@ -172,6 +173,24 @@ def test_one_answer_among_time_outs_is_no_silence(runtime, households):
     for one in ids(runtime):
         deliver(runtime, "twilio", outbox.DECISION, [one])
     assert len(twilio.sent) == 3 * SILENT
+
+
+def test_the_few_that_stall_end_last_and_are_no_silence(runtime, households):
+    runtime, twilio, _ = with_providers(runtime)
+    households(runtime, 3 * SILENT)
+    numbers, send = count(1), twilio.send
+
+    async def stalling(message):
+        if next(numbers) <= SILENT:
+            await asyncio.sleep(0.5)
+            raise Unknown("read_timeout")
+        await asyncio.sleep(0.1)
+        return await send(message)
+
+    twilio.send = stalling
+    deliver(runtime, "twilio", outbox.DECISION, ids(runtime))
+    assert Counter(states(runtime)) == {"unknown": SILENT, "sent": 2 * SILENT}
+    assert not runtime.pace.held("twilio")
 
 
 @pytest.mark.parametrize(("answer", "sent"), [(Unknown("read_timeout"), FEW), (None, 5 * FEW)])
