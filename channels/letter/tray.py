@@ -17,12 +17,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -35,8 +33,6 @@ ALL_SHEETS = "letters*.pdf"
 MANIFEST = "manifest.json"
 MANIFEST_FOR_PEOPLE = "manifest.csv"
 PART = ".part"
-# Bundles that are set at the same time, each by a thread of its own: a bundle takes some 250 MB.
-PRESSES = 2
 RUN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # A spreadsheet takes a cell that begins like this for a formula (OWASP, CSV Injection).
 FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -201,10 +197,9 @@ def _print(run: Run, letters: Sequence[Letter]) -> Run:
     codes, pages = [postal_code(letter.address) for letter in letters], [1 + backs] * len(letters)
     while True:
         cuts = cut(codes, pages)
-        print_one = partial(_bundle, run, bundles=len(cuts), backs=backs)
-        with ThreadPoolExecutor(PRESSES) as presses:
-            printed = list(presses.map(print_one, [letters[one] for one in cuts], [codes[one] for one in cuts], count(1)))
-        pages = [taken for _, of_letters in printed for taken in of_letters]
+        printed = [_bundle(run, letters[one], codes[one], place, len(cuts), backs)
+                   for place, one in enumerate(cuts, 1)]
+        pages = [count for _, of_letters in printed for count in of_letters]
         if cut(codes, pages) == cuts:
             return replace(run, letters=tuple(map(_entry, letters, pages)),
                            bundles=tuple(bundle for bundle, _ in printed))
