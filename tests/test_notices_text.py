@@ -14,6 +14,7 @@ import pytest
 
 from channels.letter.layout import parse
 from channels.letter.page import Letter, print_letters
+from channels.letter.press import typeset
 from channels.text import encoding, fold, parts, units
 from gateway.keywords import meant
 from gateway.registry.inquiry import PARTNERS
@@ -247,7 +248,7 @@ def test_a_letter_can_be_laid_out(name, locale):
 TWO_SIDED = ("index_assigned", "index_changed")
 
 
-def test_a_letter_takes_one_sheet_in_whichever_language_comes_first(tmp_path):
+def test_a_letter_takes_one_sheet_in_whichever_language_comes_first_and_is_set_but_once(tmp_path, monkeypatch):
     printed: dict[bool, list[Letter]] = {True: [], False: []}
     for name in sorted({name for name, _ in LETTERS}):
         longest = {locale: facts(True, True, True, locale) for locale in LOCALES}
@@ -255,9 +256,12 @@ def test_a_letter_takes_one_sheet_in_whichever_language_comes_first(tmp_path):
         for order in permutations(LOCALES):
             printed[name in TWO_SIDED].append(Letter(REFERENCE, "token", ("A. B.", "10000 Rabat"), order, documents,
                                                      SERVICE_CODE, "424242"))
+    set_in = []
+    monkeypatch.setattr("channels.letter.page.typeset", lambda *given: set_in.append(given) or typeset(*given))
     for both_sides, letters in printed.items():
         pages = print_letters(letters, tmp_path / "letters.pdf", date(2026, 11, 1))
         assert pages == [2 if both_sides else 1] * len(letters)
+    assert len(set_in) == 2
 
 
 @pytest.mark.parametrize(("locale", "day", "written"), [

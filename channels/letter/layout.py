@@ -19,6 +19,8 @@ BOX = "[ ] "
 FIELD = "___ "
 # The widest letters side by side, in full-size type, do not leave the column.
 LONGEST_IN_TEXT = 40
+GAPS = re.compile(r"[ \n]+")
+BEFORE_A_COLON = re.compile(r" (?=[:;?!](?:\s|$))")
 NUMBER = re.compile(r"-?[0-9]{1,9}(?:[.,][0-9]{1,12})?")
 
 Rows = tuple[tuple[str, ...], ...]
@@ -77,17 +79,17 @@ def parse(text: str) -> Document:
     """
     found = _sections(showable(text))
     return Document(
-        title=one_line(found.get("title", "")),
-        date=one_line(found.get("date", "")),
-        body=tuple(filter(None, map(one_line, re.split(r"\n[ ]*\n", found.get("body", ""))))),
+        title=_line(found.get("title", "")),
+        date=_line(found.get("date", "")),
+        body=tuple(filter(None, map(_line, re.split(r"\n[ ]*\n", found.get("body", ""))))),
         reasons=tuple(_lines(found.get("reasons", ""))),
         scale=_scale(found["scale"]) if "scale" in found else None,
         table=_rows(found.get("table", "")),
-        deadline=one_line(found.get("deadline", "")),
+        deadline=_line(found.get("deadline", "")),
         pin=_panel(found["pin"]) if "pin" in found else None,
         steps=tuple(_lines(found.get("steps", ""))),
-        closing=one_line(found.get("closing", "")),
-        code=one_line(found.get("code", "")),
+        closing=_line(found.get("closing", "")),
+        code=_line(found.get("code", "")),
         overleaf=_overleaf(found["overleaf"]) if "overleaf" in found else (),
         form=_form(found["form"]) if "form" in found else None,
     )
@@ -95,9 +97,12 @@ def parse(text: str) -> Document:
 
 def one_line(text: str, longest: int = LONGEST_IN_TEXT) -> str:
     """`text` as one line that can be printed: a word without end is broken, a French colon stays with its word."""
+    return _line(showable(text), longest)
+
+
+def _line(shown: str, longest: int = LONGEST_IN_TEXT) -> str:
     # Not str.split(): it would also break the no-break spaces that French wants before a colon.
-    line = re.sub(r"[ \n]+", " ", showable(text)).strip()
-    line = re.sub(r" (?=[:;?!](?:\s|$))", "\u00a0", line)
+    line = BEFORE_A_COLON.sub("\u00a0", GAPS.sub(" ", shown).strip())
     return re.sub(rf"(\S{{{longest}}})(?=\S)", r"\1 ", line)
 
 
@@ -175,4 +180,4 @@ def _cells(line: str) -> tuple[str, ...]:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(one_line, text.split("\n"))))
+    return tuple(filter(None, map(_line, text.split("\n"))))

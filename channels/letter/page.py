@@ -19,6 +19,7 @@ from typing import Any
 import segno
 
 from channels.letter.bundle import Cover
+from channels.letter.fit import Fit, guess
 from channels.letter.layout import Document, Form, LayoutError, Rows, has_form, one_line, parse
 from channels.letter.press import typeset
 from channels.letter.scale import LINE, Place, Scale, places
@@ -83,7 +84,7 @@ def print_letters(letters: Sequence[Letter], out: Path, printed_on: date, cover:
     data: dict[str, Any] = {"letters": [_laid_out(letter) for letter in letters], "both-sides": backs}
     if cover:
         data["cover"] = asdict(cover)
-    pdf, pages = typeset(data, printed_on)
+    pdf, pages = _fitted(data, printed_on)
     out.unlink(missing_ok=True)  # what stood there may be open to others
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pdf)
@@ -104,6 +105,18 @@ def address_of(letter: Letter) -> tuple[str, ...]:
         limit = f"{ADDRESS_LINES} lines or {ADDRESS_CHARACTERS} characters"
         raise Unprintable(letter.number, f"its address is longer than {limit}")
     return lines
+
+
+def _fitted(data: dict[str, Any], printed_on: date) -> tuple[bytes, list[int]]:
+    """Set in ever smaller type where a page was seen to run over. What is too long in the smallest takes one more."""
+    fits = [letter["fit"] for letter in data["letters"]]
+    while True:
+        letters = [{**letter, "fit": fit.sizes} for letter, fit in zip(data["letters"], fits, strict=True)]
+        pdf, pages = typeset({**data, "letters": letters}, printed_on)
+        smaller = [fit.smaller(sides) for fit, sides in zip(fits, pages, strict=True)]
+        if smaller == fits:
+            return pdf, [sum(sides) for sides in pages]
+        fits = smaller
 
 
 def _laid_out(letter: Letter) -> dict[str, Any]:
@@ -138,7 +151,20 @@ def _laid_out(letter: Letter) -> dict[str, Any]:
         ],
         "forms": _forms(letter.number, {locale: read.form for locale, read in documents.items() if read.form}),
         "picture": _picture(documents),
+        "fit": _fit(letter, documents),
     }
+
+
+def _fit(letter: Letter, documents: Mapping[str, Document]) -> Fit:
+    if not any(read.form for read in documents.values()):
+        return Fit()
+    titled = [locale for locale, read in documents.items() if read.title]
+    notes = [(locale == letter.order[0], read) for locale, read in documents.items() if not read.title]
+    front, *back = (
+        guess(documents[locale], [note for with_first, note in notes if with_first == first],
+              rtl=_language(locale)["rtl"], pin=first and letter.pin is not None, first=first)
+        for locale, first in zip(titled, (True, False, False), strict=False))
+    return Fit(front, max(back, default=0))
 
 
 def _qr(number: str) -> str:

@@ -41,13 +41,16 @@ class _Press(threading.local):
 _press = _Press()
 
 
-def typeset(data: dict[str, Any], printed_on: date) -> tuple[bytes, list[int]]:
-    """The PDF, and the pages of each of `data`'s letters, in order. Raises `SheetError`."""
+def typeset(data: dict[str, Any], printed_on: date) -> tuple[bytes, list[list[int]]]:
+    """The PDF, and how many pages each of `data`'s letters took: on its front, and on its back if it has a text there.
+
+    Raises `SheetError`.
+    """
     midnight = datetime(printed_on.year, printed_on.month, printed_on.day, tzinfo=UTC)
     inputs = {"data": json.dumps(data, ensure_ascii=False)}
     try:
         pdf = _press.compiler.compile(format="pdf", sys_inputs=inputs, pdf_standards=STANDARDS, timestamp=midnight)
-        pages = [letter["pages"] for letter in json.loads(_press.compiler.query("<pages>", field="value"))]
+        pages = json.loads(_press.compiler.query("<pages>", field="value"))
         if len(pages) > MANY_LETTERS:
             _press.forget()
     except typst.TypstError as wrong:

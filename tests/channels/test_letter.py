@@ -8,9 +8,11 @@ from datetime import date
 import pytest
 from pypdf import PdfReader
 
+from channels.letter.fit import SIZES
 from channels.letter.fonts import MISSING, SHEETS, UNCOVERED, showable
 from channels.letter.layout import LayoutError, parse
 from channels.letter.page import MOST_LETTERS, Letter, Unprintable, print_letters
+from channels.letter.press import typeset
 
 DAY = date(2026, 11, 21)
 MM = 72 / 25.4
@@ -353,6 +355,44 @@ def test_a_letter_with_a_slip_is_one_sheet_and_each_text_has_a_page_of_its_own(r
     assert ["Au verso : un coupon" in text.replace("\u00a0", " ") for text in texts] == [
         False, False, True, False, False, False]
 
+
+@pytest.fixture
+def settings_of_type(monkeypatch):
+    """The sizes in which a file was set, each time that it was."""
+    seen = []
+
+    def noted(data, printed_on):
+        seen.append([letter["fit"] for letter in data["letters"]])
+        return typeset(data, printed_on)
+
+    monkeypatch.setattr("channels.letter.page.typeset", noted)
+    return seen
+
+
+def test_a_text_that_leaves_its_page_room_is_set_at_once_in_the_size_that_most_eyes_read(read, settings_of_type):
+    assert read(two_sided(pin=None))[0] == [2]
+    ((front, _),), *again = settings_of_type
+    assert front == SIZES[0]
+    assert not again
+
+
+def test_a_text_that_takes_more_than_was_guessed_is_set_anew_until_it_keeps_to_its_page(read, settings_of_type):
+    wide = "WWWWWWWW " * 52
+    with_wide = {"ar-MA": ARABIC + ARABIC_BACK, "fr-MA": FRENCH.replace("Madame", wide) + FRENCH_BACK}
+    pages, _ = read(two_sided(documents={**with_wide, "zgh-MA": TIFINAGH}), two_sided(number="580999999"))
+    assert pages == [2, 2]
+    backs = [SIZES.index(back) for (_, back), _ in settings_of_type]
+    assert backs == list(range(backs[0], backs[-1] + 1))
+    assert len(backs) > 1
+    assert len({other for _, other in settings_of_type}) == 1
+
+
+def test_a_text_too_long_for_a_page_in_any_size_flows_on_in_the_smallest(read, settings_of_type):
+    long = FRENCH.replace("Madame", "Un texte plus long. " * 200)
+    pages, _ = read(two_sided(documents={"ar-MA": ARABIC + ARABIC_BACK, "fr-MA": long + FRENCH_BACK,
+                                         "zgh-MA": TIFINAGH}))
+    assert pages == [4]
+    assert [back for ((_, back),) in settings_of_type] == [SIZES[-1]]
 
 
 def test_where_backs_are_printed_no_letter_stands_on_the_back_of_another(read):
