@@ -104,8 +104,7 @@ class Runtime:
     def pacer(self) -> Pacer:
         """Lets go what is due of campaigns."""
         budget = Budget(self.settings.budget_parts_a_day, self.settings.budget_mad_a_day)
-        providers = [name for name, weight in self.settings.sms_providers if weight]
-        return Pacer(Prices.load(), budget, self.settings.asleep, providers)
+        return Pacer(Prices.load(), budget, self.settings.asleep, self.settings.carrying)
 
     @cached_property
     def intake(self) -> Intake:

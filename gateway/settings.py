@@ -149,6 +149,11 @@ class Settings:
     budget_parts_a_day: int | None
     budget_mad_a_day: Decimal | None
 
+    @property
+    def carrying(self) -> list[str]:
+        """The providers of texts that are given any."""
+        return [name for name, weight in self.sms_providers if weight]
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Read and check. Raises `SettingsError` naming every setting that is missing or malformed."""

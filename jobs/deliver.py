@@ -53,12 +53,18 @@ def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str],
 
 
 def begin(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> None:
-    """The job. For the end of an answer to a person nobody waits: while one provider is silent, whoever is answered by
-    another must not wait for its time limit too."""
-    if lane == outbox.REPLY and provider in runtime.channels:
-        runtime.loop.begin(_Flight(runtime, provider, lane, lambda: True).fly([UUID(written) for written in ids]))
-    else:
-        deliver(runtime, provider, lane, ids)
+    """The job. It is over once all are in the air: the last few, of which a provider says nothing, would keep the
+    worker from the next. For a free place in the air no answer to a person waits either, for they are few."""
+    if provider not in runtime.channels:
+        return
+    flight, messages = _Flight(runtime, provider, lane, lambda: True), [UUID(written) for written in ids]
+    if lane == outbox.REPLY:
+        runtime.loop.begin(flight.fly(messages))
+        return
+    try:
+        runtime.loop.run(flight.take_off(messages))
+    finally:
+        runtime.loop.begin(flight.land())
 
 
 class _Flight:
@@ -77,15 +83,23 @@ class _Flight:
 
     async def fly(self, ids: Sequence[UUID]) -> int:
         """Whatever happens to the claims, what is in the air is settled."""
-        claimed = 0
         try:
-            async for claims in self._claims(ids):
-                claimed += len(claims)
-                self._launch(claims)
+            return await self.take_off(ids)
         finally:
-            while self._flying or self._settling:
-                await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
+            await self.land()
+
+    async def take_off(self, ids: Sequence[UUID]) -> int:
+        """Returns how many were claimed, once they are all in the air."""
+        claimed = 0
+        async for claims in self._claims(ids):
+            claimed += len(claims)
+            self._launch(claims)
         return claimed
+
+    async def land(self) -> None:
+        """Wait until what is in the air is settled."""
+        while self._flying or self._settling:
+            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
 
     async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
         """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
@@ -146,8 +160,11 @@ class _Flight:
             log.exception("texts to suppressed numbers could not be ended, and will be woken again")
 
     def _leave(self, ids: Sequence[UUID]) -> None:
-        """They are woken again once it makes sense to ask for a place."""
-        until = self._runtime.clock() + timedelta(seconds=self._again_s) if self._again_s else None
+        """They are woken again once it makes sense to ask for a place: at once of another, if this is left alone."""
+        pace, others = self._runtime.pace, set(self._runtime.settings.carrying) - {self._provider}
+        elsewhere = pace.held(self._provider) and not all(map(pace.held, others))
+        waits = self._again_s and not elsewhere
+        until = self._runtime.clock() + timedelta(seconds=self._again_s) if waits else None
         try:
             with self._runtime.database.write() as session:
                 outbox.rest(session, ids, until)

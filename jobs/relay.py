@@ -29,7 +29,7 @@ def relay(runtime: Runtime) -> int:
     that no provider can carry now is looked at again when its alarm is over.
     """
     now = runtime.clock()
-    carrying = [name for name, weight in runtime.settings.sms_providers if weight]
+    carrying = runtime.settings.carrying
     held = frozenset(name for name in carrying if runtime.pace.held(name))
     patient = held.issuperset(carrying)
     most = runtime.pace.most(carrying, AHEAD_S, BATCH * BATCHES_A_ROUND)

@@ -69,7 +69,8 @@ def _height(text: Document, limits: Sequence[Place], size: Size, rtl: bool, firs
     lines = first + _lines(texts, letter) + 1.2 * _lines([text.title], letter)
     named = max((_lines([mark.name for mark in limit.marks], 0.92 * letter, PAGE * limit.width / WIDTH)
                  for limit in limits), default=0)
-    return (REST_ARABIC if rtl else REST) + point * (1.02 * lines + 1.31 * len(text.body) + 0.41 * len(text.reasons + text.steps)
+    pieces = len(text.reasons + text.steps)
+    return (REST_ARABIC if rtl else REST) + point * (1.02 * lines + 1.31 * len(text.body) + 0.41 * pieces
                            + 1.53 * len(text.table) + 1.18 * named + 0.44)
 
 

@@ -159,6 +159,15 @@ def test_who_answers_nothing_is_left_alone_and_others_carry_what_is_left(runtime
     assert Counter(states(runtime)) == {"unknown": SILENT, "sent": 2 * SILENT}
 
 
+def test_what_lies_in_the_hands_of_who_is_left_alone_goes_by_another_at_once(runtime, households):
+    runtime, twilio, africastalking = with_providers(runtime)
+    households(runtime, 3)
+    runtime.pace.hold("twilio", 60)
+    assert deliver(runtime, "twilio", outbox.DECISION, ids(runtime)) == 0
+    dispatch(runtime)
+    assert (len(twilio.sent), len(africastalking.sent)) == (0, 3)
+
+
 def test_one_answer_among_time_outs_is_no_silence(runtime, households):
     numbers = count(1)
     late = Unknown("read_timeout")
