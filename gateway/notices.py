@@ -62,6 +62,8 @@ PIN_TAKES = timedelta(days=14)
 A_DAY = timedelta(days=1)
 # What a conversation says next is a message under this name; no document words it.
 ANSWER = "answer"
+# Who has a telephone is told by text that the post has taken a letter, and its code.
+ANNOUNCES = "letter_posted"
 # Where a theft may be under way, no new PIN goes out with the warning; nor does one because a programme wrote.
 WITHOUT_PIN = ("number_change_asked", "programme_invites")
 
@@ -132,8 +134,10 @@ class Teller:
             self.heard_all(session, [settlement], now)
 
     def heard_all(self, session: Session, settlements: Sequence[Settlement], now: datetime) -> None:
-        """Messages have ended: keep the proofs of notification, and try another way for what has failed."""
-        proof.keep(session, self.vault, [one for one in settlements if one.state == "delivered"], now)
+        """Messages have ended: keep the proofs, announce what is in the post, try another way for what has failed."""
+        arrived = [one for one in settlements if one.state == "delivered"]
+        proof.keep(session, self.vault, arrived, now)
+        self._announce(session, [one for one in arrived if one.medium == "letter" and one.household_id], now)
         for one in settlements:
             if one.opted_out and (msisdn := outbox.number_of(session, self.vault, one.message_id)):
                 self.stop(session, msisdn, now, "provider", "receipt")
@@ -146,6 +150,14 @@ class Teller:
                     number_change.postpone(session, self.vault, UUID(one.subject.partition("/")[0]), now)
         if failed:
             self._tell(session, self.reader.instead(session, failed), now, "next")
+
+    def _announce(self, session: Session, posted: Sequence[Settlement], now: datetime) -> None:
+        """Tell by text that a letter comes, but not where a text has told the same, or could not: that was the news."""
+        told = {one.message_id: (one.household_id, one.notice, subject_of(one.subject)) for one in posted
+                if one.household_id}
+        texted = outbox.texted(session, list(told.values())) if told else {}
+        self._tell(session, [Telling(ANNOUNCES, telling[0], str(letter)) for letter, telling in told.items()
+                             if telling not in texted], now)
 
     def came_back(self, session: Session, letter: Message, reason: str, *, by: str, now: datetime) -> None:
         """The post has brought this letter back: what it told was not told, and its household is called in."""
@@ -330,10 +342,9 @@ class Teller:
 
     def _text(self, home: Household, telling: Telling, to: _Telephone, facts: Facts, now: datetime) -> Draft:
         until = last_day(day_of(awake(now, self.asleep, LANES.index(self.words.about(telling.notice).lane))))
-        reference = outbox.new_reference()
-        body = self.words.notice(telling.notice, "sms", home.locale, reference=reference,
-                                 **{"review_until": until, **self._common(home, facts, home.locale)})
-        draft = self._draft(home, telling, "sms", reference, to.msisdn, body, facts, now)
+        told = {"review_until": until, "reference": outbox.new_reference(), **self._common(home, facts, home.locale)}
+        body = self.words.notice(telling.notice, "sms", home.locale, **told)
+        draft = self._draft(home, telling, "sms", told["reference"], to.msisdn, body, facts, now)
         return replace(draft, subject=placed(telling.subject, to.place), tell_by=to.tell_by or draft.tell_by)
 
     def _paper(self, session: Session, home: Household, telling: Telling, facts: Facts, now: datetime) -> Draft:

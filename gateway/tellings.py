@@ -217,6 +217,9 @@ class Reader:
         found = session.get_one(Errand, _row(subject))
         return {"programme": {"key": found.client}, "tell_by": found.tell_by}
 
+    def _posted(self, session: Session, subject: str) -> Facts | None:
+        return {"reference": session.get_one(Message, _row(subject)).reference}
+
     def _nothing(self, session: Session, subject: str) -> Facts | None:
         return {}
 
@@ -325,5 +328,6 @@ FACTS: Mapping[str, Callable[[Reader, Session, str], Facts | None]] = {
     "number_doubted": Reader._doubted,
     "data_round": Reader._nothing,
     "programme_invites": Reader._errand,
+    "letter_posted": Reader._posted,
     "letter_returned": Reader._nothing,
 }

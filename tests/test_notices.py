@@ -166,6 +166,32 @@ def test_a_second_pin_is_not_sent_while_one_is_on_its_way(runtime, clock):
     assert sent == [True, False, True]
 
 
+# What is in the post
+
+
+def test_a_letter_is_announced_to_who_has_a_telephone_by_its_own_code_and_once(runtime):
+    register(runtime, a_row(), a_row("2900000002", None))
+    with runtime.database.write() as session:
+        for home in session.scalars(sa.select(Household)):
+            assert runtime.teller.send_pin(session, home, runtime.clock())
+    pins = messages(runtime, notice="pin")
+    for _ in range(2):
+        for pin in pins:
+            ends(runtime, pin, "delivered")
+    (announced,) = messages(runtime, notice="letter_posted")
+    (letter,) = [pin for pin in pins if pin.household_id == announced.household_id]
+    text = runtime.vault.open(announced.body_sealed, "message.body", announced.id)
+    assert announced.reference == letter.reference
+    assert text.endswith(f"الرمز {letter.reference}")
+
+
+def test_a_letter_in_the_place_of_a_text_that_failed_is_not_announced_where_that_failed(runtime):
+    register(runtime, a_row())
+    ends(runtime, one(runtime, "sms"), "failed")
+    ends(runtime, one(runtime, "letter"), "delivered")
+    assert messages(runtime, notice="letter_posted") == []
+
+
 # At what hour
 
 

@@ -32,6 +32,7 @@ MEDIA = {
     "decision_changed": BOTH,
     "index_assigned": BOTH,
     "index_changed": BOTH,
+    "letter_posted": ("sms",),
     "letter_returned": ("sms",),
     "number_change_asked": BOTH,
     "number_changed": BOTH,
