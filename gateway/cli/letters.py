@@ -11,7 +11,7 @@ import click
 import sqlalchemy as sa
 
 from channels.letter.tray import NoSuchRun
-from gateway import outbox, paper, unreached
+from gateway import outbox, paper, presses, unreached
 from gateway.cli.opening import MANY, by, opened
 from gateway.outbox import RETURNED_FOR, Message
 from gateway.registry.clock import day_of
@@ -75,7 +75,10 @@ def _print(runtime: Runtime) -> None:
     with runtime.database.read() as session:
         due = outbox.letters_due(session, runtime.clock())
     with click.progressbar(length=max(due, 1), label="print", file=sys.stderr) as bar:
-        printed = paper.print_all(runtime, bar.update)
+        try:
+            printed = presses.print_all(runtime, due, bar.update)
+        except presses.Stopped as error:
+            raise click.ClickException(str(error)) from None
     click.echo(f"{printed} letters printed")
 
 
