@@ -31,6 +31,7 @@ from gateway.cli import (
     reviews,
     routes,
     scores,
+    slips,
     suppressions,
     updates,
 )
@@ -205,6 +206,6 @@ def _term(written: str) -> tuple[str, Decimal]:
 
 
 for room in (registrations, scores, rescore, programmes, reviews, complaints, updates, audits, figures, dialogues,
-             phones, suppressions, letters, recordings, months, routes, campaigns):
+             phones, suppressions, letters, slips, recordings, months, routes, campaigns):
     for command in room.commands:
         main.add_command(command)

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from channels.letter.tray import NoSuchRun
 from gateway import outbox, paper, presses, unreached
+from gateway.cli.naming import code_of
 from gateway.cli.opening import MANY, by, opened
 from gateway.outbox import RETURNED_FOR, Message
 from gateway.registry.clock import day_of
-from gateway.registry.numbers import read_number, spaced
+from gateway.registry.numbers import spaced
 from gateway.runtime import Runtime
 from gateway.scans import Scan, take_one, take_scans
 
@@ -58,13 +59,13 @@ def letters(printing: bool, run: str | None, scan: Path | None, report: Path | N
             _post(runtime, run, day)
         for act, code in typed.items():
             for_what = (reason or "other") if act == "returned" else None
-            _typed(runtime, Scan(0, _code(code), act, day, for_what, of_run), by)
+            _typed(runtime, Scan(0, code_of(code), act, day, for_what, of_run), by)
         if scan:
             _scan(runtime, scan, report or scan.with_suffix(".report.jsonl"), by)
         if reprint and why:
-            _reprint(runtime, _code(reprint), by, why, of_run)
+            _reprint(runtime, code_of(reprint), by, why, of_run)
         if handed_over:
-            _hand_over(runtime, _code(handed_over), by)
+            _hand_over(runtime, code_of(handed_over), by)
         if centre:
             _list_centre(runtime, limit)
         else:
@@ -143,13 +144,6 @@ def _list_runs(runtime: Runtime) -> None:
         at_centre = unreached.count(session).total()
     click.echo(f"{states['created']} letters wait to be printed, {states['handed']} were handed over and are not "
                f"posted, {at_centre} wait at their centre")
-
-
-def _code(typed: str) -> str:
-    number = read_number(typed)
-    if number is None:
-        raise click.UsageError("a code of ours has nine digits, which fit each other; it stands on the letter")
-    return number
 
 
 commands: tuple[click.Command, ...] = (letters,)

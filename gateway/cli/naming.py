@@ -6,12 +6,13 @@ import re
 from typing import Any
 from uuid import UUID
 
+import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.registry import registration
 from gateway.registry.complaint import Complaint
-from gateway.registry.numbers import folded, kind_of
+from gateway.registry.numbers import folded, kind_of, read_number
 from gateway.registry.registration import Registration
 from gateway.registry.review import Review
 from gateway.registry.steps import NotAllowed
@@ -58,4 +59,12 @@ def _checked(typed: str) -> str:
     number = folded(typed)
     if re.fullmatch("[0-9]{9}", number) and kind_of(number) is None:
         raise NotAllowed("These nine digits do not fit each other, so one of them is wrong: type the number again.")
+    return number
+
+
+def code_of(typed: str) -> str:
+    """The code of a letter or a text, as it is read off the sheet."""
+    number = read_number(typed)
+    if number is None:
+        raise click.UsageError("a code of ours has nine digits, which fit each other; it stands on the letter")
     return number

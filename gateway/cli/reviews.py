@@ -162,10 +162,19 @@ def ask(household: str, contested: tuple[str, ...], by: str) -> None:
             runtime.teller.tell(session, [asked], now)
             click.echo(f"{spaced(asked.number)}  answer by {asked.answer_by}")
         else:
-            raise NotAllowed(_why_not(asked))
+            raise NotAllowed(why_not(asked))
 
 
 commands: tuple[click.Command, ...] = (reviews,)
+
+
+def why_not(seen: Window) -> str:
+    """Why a review cannot be asked for, for a clerk."""
+    if seen.review:
+        return f"This index is contested already: {spaced(seen.review.number)}, {seen.review.state}."
+    if seen.state == "late":
+        return f"The sixty days ended on {seen.last_day}. A data update or a complaint is still possible."
+    return "This household has no index, or is out of the register: there is nothing to review."
 
 
 def _line(row: Review) -> str:
@@ -201,11 +210,3 @@ def _text(given: str | None) -> str:
     if given is None and sys.stdin.isatty():
         click.echo("Write what the household is told, and end with Ctrl-D:", err=True)
     return sys.stdin.read() if given is None else given
-
-
-def _why_not(seen: Window) -> str:
-    if seen.review:
-        return f"This index is contested already: {spaced(seen.review.number)}, {seen.review.state}."
-    if seen.state == "late":
-        return f"The sixty days ended on {seen.last_day}. A data update or a complaint is still possible."
-    return "This household has no index, or is out of the register: there is nothing to review."

@@ -105,7 +105,8 @@ def _counted(runs: list[Run], runtime: Runtime, count: int) -> dict[str, object]
                                       .group_by(Message.state)).all())
     return {"letters": count, "lost": count - len(printed), "duplicates": printed.total() - len(printed),
             "runs": len(runs), "bundles": sum(len(run.bundles) for run in runs),
-            "pages": sum(run.pages for run in runs), "spoilt": len(spoilt), "states": states, "unfinished": len(runtime.tray.unfinished())}
+            "pages": sum(run.pages for run in runs), "spoilt": len(spoilt), "states": states,
+            "unfinished": len(runtime.tray.unfinished())}
 
 
 def _fill(runtime: Runtime, file: Path, count: int) -> int:

@@ -1,0 +1,75 @@
+"""Slip: the form that a household has torn off its letter and sent back, as a clerk types it in.
+
+Each box that is ticked becomes what the household could have asked for by telephone; the channel is `post`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+
+from gateway import outbox
+from gateway.outbox import CannotBe, Tracked
+from gateway.registry import complaint, review
+from gateway.registry.clock import CASABLANCA, day_of
+from gateway.registry.events import ComplaintReceived, ReviewAsked
+from gateway.registry.review import Window
+from gateway.registry.steps import NotAllowed
+from gateway.runtime import Runtime
+
+CHANNEL = "post"
+# The boxes in the order of the form, and what those of a complaint complain of.
+REVIEW = "review"
+COMPLAINTS = {"complaint": "other", "wrong-data": "data_wrong", "phone-changed": "phone_problem"}
+BOXES = (REVIEW, *COMPLAINTS)
+NO_LETTER = "No letter bears this code, or it was never printed; read the slip again."
+SEVERAL = "Several letters bear this code: add --of and its run, one of {runs}."
+
+Filed = ReviewAsked | ComplaintReceived | Window
+
+
+def take(runtime: Runtime, code: str, boxes: Collection[str], sent_on: date, *, by: str, text: str | None = None,
+         contested: Sequence[str] = (), of_run: str | None = None) -> dict[str, Filed]:
+    """File what these `boxes` of the slip of the letter of this code ask for. Returns what became of each.
+
+    `sent_on` is the day of its postmark, or on which it was handed in: a review that was sent within its sixty days is
+    in time. A review that cannot be asked for is answered by its `Window`, and the other boxes are filed all the same.
+    The same slip typed again is answered the same again. Raises `NotAllowed`, and then files nothing.
+    """
+    now = runtime.clock()
+    with runtime.database.write() as session:
+        try:
+            letter = outbox.one_of(outbox.track(session, [code]), of_run)
+        except CannotBe as error:
+            raise NotAllowed(SEVERAL.format(**error.facts) if error.facts else NO_LETTER) from None
+        _check(letter, sent_on, now)
+        home, slip = letter.message.household_id, f"slip/{letter.message.id}"
+        assert home is not None
+        filed: dict[str, Filed] = {}
+        for box in (box for box in BOXES if box in boxes):
+            if box == REVIEW:
+                filed[box] = review.ask(
+                    session, runtime.vault, home, channel=CHANNEL, asked_by=slip, contested=contested, by=by,
+                    answer_within=timedelta(days=runtime.settings.review_answer_days), now=_moment(sent_on, now))
+            else:
+                filed[box] = complaint.file(
+                    session, runtime.vault, household_id=home, category=COMPLAINTS[box], channel=CHANNEL,
+                    msisdn_blind=None, asked_by=f"{slip}/{box}", named=True, text=text, by=by, now=now)
+        runtime.teller.tell(session, list(_news(filed.values())), now)
+    return filed
+
+
+def _news(filed: Collection[Filed]) -> Iterator[ReviewAsked | ComplaintReceived]:
+    yield from (one for one in filed if not isinstance(one, Window))
+
+
+def _check(letter: Tracked, sent_on: date, now: datetime) -> None:
+    if letter.message.household_id is None or letter.message.state not in ("sent", "handed", "delivered"):
+        raise NotAllowed(NO_LETTER)
+    if not day_of(letter.printing.started_at) <= sent_on <= day_of(now):
+        raise NotAllowed("The slip cannot have been sent on that day: its letter was printed on "
+                         f"{day_of(letter.printing.started_at)}, and today is {day_of(now)}.")
+
+
+def _moment(sent_on: date, now: datetime) -> datetime:
+    return min(now, datetime.combine(sent_on, time(12), CASABLANCA))
