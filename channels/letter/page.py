@@ -30,7 +30,7 @@ MOST_LETTERS = 200
 ADDRESS_LINES = 8
 ADDRESS_CHARACTERS = 400
 # In full-size type, the widest letters side by side do not leave the window.
-LONGEST_IN_WINDOW = 22
+LONGEST_IN_WINDOW = 17
 # What keeps its left-to-right order inside an Arabic line and is never broken at its end. A key is what the
 # eye must find again: the code to dial, a day. A value is a telephone number, a decimal, a reference.
 KEY = r"\*[0-9*]+#|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}"

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from channels.letter.fit import SIZES
 from channels.letter.fonts import MISSING, SHEETS, UNCOVERED, showable
 from channels.letter.layout import LayoutError, parse
-from channels.letter.page import MOST_LETTERS, Letter, Unprintable, print_letters
+from channels.letter.page import LONGEST_IN_WINDOW, MOST_LETTERS, Letter, Unprintable, print_letters
 from channels.letter.press import typeset
 
 DAY = date(2026, 11, 21)
@@ -282,7 +282,7 @@ def test_the_longest_address_stays_whole_in_the_window(tmp_path, address):
     runs = []
     PdfReader(tmp_path / "one.pdf").pages[0].extract_text(
         visitor_text=lambda text, to_page, *rest: runs.append((text.strip(), to_page[4], to_page[5])))
-    wanted = {word[:20] for line in address for word in line.split()}
+    wanted = {word[:LONGEST_IN_WINDOW] for line in address for word in line.split()}
     found = [run for run in runs if run[1] >= 109 * MM and any(word in run[0] for word in wanted)]
     in_window = [run for run in found if PAGE_HEIGHT - 85 * MM <= run[2] <= PAGE_HEIGHT - 59 * MM]
     missing = {word for word in wanted if not any(word in run[0] for run in in_window)}
