@@ -205,14 +205,14 @@ def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
 
 def _letter(runtime: Runtime, paper: Paper, issued: IssuedPin | None, today: date) -> Letter:
     """The days are those of printing, the earliest that the sixty days can begin. The manifest names the message."""
-    documents = {locale: _dated(runtime.words, locale, text, today) for locale, text in json.loads(paper.body).items()}
+    documents = {locale: dated(runtime.words, locale, text, today) for locale, text in json.loads(paper.body).items()}
     order = (paper.locale, *(locale for locale in LOCALES if locale != paper.locale))
     return Letter(number=paper.reference, token=paper.token, address=tuple(json.loads(paper.lines)), order=order,
                   documents=documents, service_code=runtime.settings.service_code,
                   pin=issued.pin if issued else None)
 
 
-def _dated(words: Words, locale: str, text: str, today: date) -> str:
+def dated(words: Words, locale: str, text: str, today: date) -> str:
     """A text with its days filled in; the last one also written out, for who does not count months."""
     last = last_day(today)
     days = {"{today}": f"{today:%d/%m/%Y}", "{review_until}": f"{last:%d/%m/%Y}",
