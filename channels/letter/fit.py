@@ -17,7 +17,8 @@ Size = tuple[float, float]
 # Points for Arabic and for other scripts. The first text of a sheet asks for the size that most eyes read.
 SIZES: tuple[Size, ...] = ((13.5, 12), (13, 11.5), (12.5, 11), (12, 10.5), (11.5, 10), (11, 9.5), (10.5, 9), (10, 8.5))
 # Where all texts share a page: that of the first, and of the others.
-SHARED: tuple[tuple[Size, Size], ...] = (((13.5, 12), (12, 10)), ((12.5, 10.5), (11.5, 9.5)))
+SHARED: tuple[tuple[Size, Size], ...] = (
+    ((13.5, 12), (13, 11.5)), ((13.5, 12), (12, 10)), ((12.5, 10.5), (11.5, 9.5)))
 
 # All in points. The page is as wide as its text; its room lies beneath the address, above the line of who signs.
 PAGE, ROOM = 493.0, 475.0
