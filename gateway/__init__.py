@@ -48,7 +48,7 @@ jobs keep the hours.
       app.py         create_app(runtime)
       migrations/    Alembic
       embedded.py    the whole house on one machine (embedded_redis.py); demo.py the tour (sheets.py reads a PIN),
-                     story.py five households through the registry
+                     story.py six households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
                      parts), line (many texts in flight), sms/, ussd/, voice/, letter/ (layout, scale, page, press,

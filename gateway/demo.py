@@ -139,12 +139,12 @@ class Tour:
         self.say(f"The same file again: {done.new} new, {done.changed} changed, {done.posted} notices.")
 
     def story(self) -> bool:
-        """Five households through the registry; then every score is computed anew, and the audit gone along."""
+        """Six households through the registry; then every score is computed anew, and the audit gone along."""
         def inbox(msisdn: str) -> list[dict[str, Any]]:
             texts: list[dict[str, Any]] = self.operator(f"/sandbox/handset/{msisdn}/inbox")
             return texts
 
-        self.console.rule("Five households through the registry")
+        self.console.rule("Six households through the registry")
         ended = Story(self.runtime, inbox, self.folder, self.say,
                       lambda text: self.console.print(Panel(text, width=76), soft_wrap=False)).tell()
         figures = self.figures

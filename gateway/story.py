@@ -1,4 +1,4 @@
-"""Story: five households on their way through the registry, for the tour; no one in it exists.
+"""Story: six households on their way through the registry, for the tour; no one in it exists.
 
 The clock is set back for what happened some days ago, so that promises can be kept, broken and watched in a minute.
 """
@@ -9,19 +9,20 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from gateway import paper
 from gateway.answering import take_answers
 from gateway.deadlines import strike
 from gateway.importing import import_extract
 from gateway.outbox import Message
 from gateway.registry import audit, complaint, number_change, review, review_desk, score, scoring
-from gateway.registry.clock import day_of
+from gateway.registry.clock import day_of, end_of_office, start_of
 from gateway.registry.complaint import Complaint
 from gateway.registry.events import ReviewAsked
 from gateway.registry.household import Household
@@ -33,6 +34,7 @@ from gateway.registry.standing import standing
 from gateway.registry.steps import NotAllowed
 from gateway.registry.update import DataUpdate
 from gateway.runtime import Runtime
+from gateway.scans import Scan, take_one
 
 HOUSEHOLDS = Path(__file__).with_name("story.jsonl")
 NEW_NUMBER = "0613 00 05 91"
@@ -51,7 +53,8 @@ class Story:
 
     def tell(self) -> dict[str, bool]:
         """All chapters, in order."""
-        chapters = (self.told_in_time, self.told_of_the_delay, self.contested, self.escalated, self.moved)
+        chapters = (self.told_in_time, self.told_of_the_delay, self.contested, self.escalated, self.moved,
+                    self.brought_back)
         return {chapter.__name__: chapter() for chapter in chapters}
 
     def told_in_time(self) -> bool:
@@ -119,6 +122,40 @@ class Story:
         self.say("   Nobody refused. Now the new one is theirs, and the old one hears of it:")
         told = self._read({"contacts": [{"phone": NEW_NUMBER}]}, 1)
         return len(told) == 1 and len(self._read(row, 3)) == 3
+
+    def brought_back(self) -> bool:
+        """No telephone, and a letter that the post brings back: what it said was not told, and its days do not run."""
+        row = self._registered(5, days_ago=6)
+        self._answered(row, days_ago=1)
+        paper.print_due(self.runtime)
+        letter, run = self._letter(row)
+        posted_on = self.runtime.post.takes_on(self.runtime.clock())
+        paper.post(self.runtime.at(lambda: end_of_office(posted_on)), run, posted_on)
+        posted = self._told_on(row)
+        back_on = posted_on + timedelta(days=9)
+        then = self.runtime.at(lambda: start_of(back_on) + timedelta(hours=11))
+        take_one(then, Scan(0, letter, "returned", back_on, "moved", run), by="the post")
+        returned = self._told_on(row)
+        self.say(f"6. No telephone: a letter, posted on {posted_on}, with a review until {review.last_day(posted_on)}.")
+        with then.database.write() as session:
+            then.teller.handed_over(session, letter, by="Salma", now=then.clock())
+        self.say(f"   The post brought it back: it was not told. It is given to them at their centre on {back_on}, and "
+                 f"they have until {review.last_day(back_on)}.")
+        return (posted, returned, self._told_on(row)) == (posted_on, None, back_on)
+
+    def _letter(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """The code of this household's letter, and the run in which it was printed."""
+        with self.runtime.database.read() as session:
+            found = session.scalars(sa.select(Message).where(
+                Message.household_id == self._home(session, row).id, Message.medium == "letter")).one()
+            return found.reference, str(found.run)
+
+    def _told_on(self, row: Mapping[str, Any]) -> date | None:
+        """The day from which the sixty days of its index run."""
+        with self.runtime.database.read() as session:
+            current = score.latest(session, self._home(session, row).id)
+            told = score.notified(session, current.id) if current else None
+            return told.notified_on if told else None
 
     def _reviewed(self, row: Mapping[str, Any]) -> str:
         """Asked, assigned, corrected and decided; who corrects may not decide."""
