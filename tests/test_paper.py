@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pypdf import PdfReader
 
 from channels.letter.tray import SHEETS, NoSuchRun, Tray
-from gateway import outbox, paper
+from gateway import outbox, paper, presses
 from gateway.db import Base
 from gateway.dialogue.access import Credential
 from gateway.outbox import Attempt, Message
@@ -241,6 +241,15 @@ def test_the_most_urgent_go_into_a_run_wherever_they_live_and_only_then_are_they
         [by_code["20000"].reference, by_code["30000"].reference], [by_code["10000"].reference]]
 
 
+def test_the_runs_of_a_day_follow_one_another_by_commune(runtime, monkeypatch):
+    monkeypatch.setattr(paper, "A_RUN", 2)
+    communes = ("06.371.01.03", "06.141.01.81", "06.371.01.01", "06.141.01.0")
+    register(runtime, *(at(place, None, commune, commune=commune) for place, commune in enumerate(communes, 1)))
+    paper.print_all(runtime)
+    runs = [[entry.address.rpartition(", ")[2] for entry in run.letters] for run in runtime.tray.runs()]
+    assert sorted(runs) == [sorted(communes)[:2], sorted(communes)[2:]]
+
+
 def test_printing_tells_how_far_it_is(runtime, monkeypatch):
     monkeypatch.setattr(paper, "A_RUN", 2)
     told_by_letter(runtime, 5)
@@ -249,6 +258,21 @@ def test_printing_tells_how_far_it_is(runtime, monkeypatch):
     heard: list[int] = []
     assert paper.print_all(runtime, heard.append) == sum(heard) == 5
     assert heard == [2, 2, 1]
+
+
+def test_presses_side_by_side_print_each_letter_once(runtime):
+    told_by_letter(runtime, 5)
+    heard: list[int] = []
+    assert presses.print_all(runtime, 2 * paper.A_RUN, heard.append) == sum(heard) == 5
+    assert (states(runtime), len(sheets(runtime))) == (["sent"] * 5, 5)
+
+
+def test_a_press_that_stops_is_told_and_loses_no_letter(runtime, tmp_path):
+    told_by_letter(runtime, 2)
+    broken = replace(runtime, settings=replace(runtime.settings, database_url=f"sqlite:///{tmp_path}/none/none.db"))
+    with pytest.raises(presses.Stopped, match="presses stopped"):
+        presses.print_all(broken, 2 * paper.A_RUN, lambda _: None)
+    assert states(runtime) == ["created"] * 2
 
 
 # Crashes
