@@ -41,7 +41,8 @@ jobs keep the hours.
       judging.py     every household judged again, when a limit or a condition takes effect
       deadlines.py   what the passing of time does to promises, and who is told
       paper.py       letters into the tray, in the order of the post's tariff, printed again where one was spoilt,
-                     and posted; scans.py what the print house and the post report of them
+                     and posted; presses.py a country's, by a process for each core; scans.py what the print house
+                     and the post report of them; slips.py what households send back of them
       web/           a provider's callback in, an answer out: ussd, sms, voice (saying: what is said in a call),
                      receipts; conversation (one turn of any), punctual (an answer in time), departures (figures);
                      api (docs/api.yaml) for programmes' machines, problems (RFC 9457)
@@ -51,8 +52,8 @@ jobs keep the hours.
                      story.py six households through the registry
       cli/           the command line, a file a noun (dialling.py, direct.py)
     channels/        how to speak: base (what crosses the wall), codes/ (what providers' codes mean), text (units and
-                     parts), line (many texts in flight), sms/, ussd/, voice/, letter/ (layout, scale, page, press,
-                     bundle, tray), sandbox/ (a telephone operator in a process)
+                     parts), line (many texts in flight), sms/, ussd/, voice/, letter/ (layout, scale, fit, page,
+                     press, bundle, tray), sandbox/ (a telephone operator in a process)
     templates/       notices/ (one document a notice, medium and language), words/ (screens), letters/ (sheet, cover)
     jobs/            alarm, relay, deliver, receipts, weigh, letters, sweep, tell, deadlines, call_backs,
                      voice_messages, doubts, campaigns, months; worker (one of them urgent), clock and smpp (bound to an
