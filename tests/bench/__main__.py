@@ -44,6 +44,7 @@ def figures() -> Iterator[Figure]:
     """On a PostgreSQL and a Redis of its own."""
     yield letters.texts()
     yield from letters.pages()
+    yield from letters.beside_weasyprint()
     yield rescore.scores()
     yield rescore.rescores()
     with (tempfile.TemporaryDirectory(prefix="bench-") as folder, servers.postgresql() as database,

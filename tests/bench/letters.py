@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -14,12 +16,18 @@ from channels.letter.page import Letter, print_letters
 from channels.text import parts
 from gateway.words import LOCALES, TEMPLATES, Words
 from tests.bench.figure import Figure, cpu_ms, per_second, scaled
+from tests.bench.weasy import NoWeasyPrint, Weasy
+
+Press = Callable[[Sequence[Letter], Path, date], object]
 
 LETTERS = scaled(50, 500)
 BATCH = 50
+# More than the engine remembers: it would find the same letter set already.
+SINGLE = 20
 TEXTS = scaled(2_000, 20_000)
+ORDERS = (LOCALES, ("fr-MA", "ar-MA", "zgh-MA"), ("zgh-MA", "ar-MA", "fr-MA"))
 TODAY = date(2026, 11, 21)
-FACTS = {
+FACTS: dict[str, Any] = {
     "programmes": [{"key": "asd", "below": True, "threshold": Decimal("9.743001")},
                    {"key": "amo-tadamon", "below": False, "threshold": Decimal("9.3264284")}],
     "index": Decimal("9.4972496"), "review_until": date(2027, 1, 20), "registered_on": date(2026, 11, 16),
@@ -47,6 +55,33 @@ def pages() -> Iterator[Figure]:
         yield Figure("cpu_ms_per_letter", cpu_ms(LETTERS, bundled), "ms", cpu_ms(LETTERS, singly))
 
 
+def beside_weasyprint() -> Iterator[Figure]:
+    """The same letters, a file each and bundled, by the engine that was not chosen; nothing where it is not here."""
+    try:
+        weasy = Weasy()
+    except NoWeasyPrint as error:
+        logging.getLogger(__name__).error("no figures beside WeasyPrint: %s", error)
+        return
+    words = Words(TEMPLATES)
+    letters = [_letter(words, number) for number in range(BATCH)]
+    few = letters[:SINGLE]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        out = Path(folder) / "letters.pdf"
+
+        def singly(press: Press) -> Callable[[], None]:
+            return lambda: [press([letter], out, TODAY) for letter in few] and None
+
+        def bundled(press: Press) -> Callable[[], None]:
+            return lambda: press(letters, out, TODAY) and None
+
+        yield Figure("letters_vs_weasyprint", per_second(SINGLE, singly(print_letters)), "letters/s",
+                     per_second(SINGLE, singly(weasy.print_letters), rounds=1), "ratio >= 7")
+        yield Figure("bundled_letters_vs_weasyprint", per_second(BATCH, bundled(print_letters)), "letters/s",
+                     per_second(BATCH, bundled(weasy.print_letters), rounds=1), "ratio >= 12")
+        yield Figure("cpu_ms_vs_weasyprint", cpu_ms(BATCH, bundled(print_letters)), "ms",
+                     cpu_ms(BATCH, bundled(weasy.print_letters)))
+
+
 def texts() -> Figure:
     """Worded, made fit for a handset and counted in parts; beside a template parsed anew for each, and counted."""
     words = Words(TEMPLATES)
@@ -68,6 +103,8 @@ def texts() -> Figure:
 
 
 def _letter(words: Words, number: int) -> Letter:
-    documents = {locale: words.notice("index_assigned", "letter", locale, **FACTS) for locale in LOCALES}
-    return Letter(f"{100_000_000 + number}", f"household-{number}", ("A. B.", "Hay Salam", "10000 Rabat"), LOCALES,
-                  documents, "*580#", "482913")
+    """Each household has an index of its own, and a language."""
+    facts = {**FACTS, "index": FACTS["index"] + Decimal(number * 7919 % BATCH) / 1_000}
+    documents = {locale: words.notice("index_assigned", "letter", locale, **facts) for locale in LOCALES}
+    return Letter(f"{100_000_000 + number}", f"household-{number}", ("A. B.", "Hay Salam", "10000 Rabat"),
+                  ORDERS[number % 3], documents, "*580#", "482913")
