@@ -152,9 +152,12 @@ class Teller:
             self._tell(session, self.reader.instead(session, failed), now, "next")
 
     def _announce(self, session: Session, posted: Sequence[Settlement], now: datetime) -> None:
-        """Tell by text that a letter comes, but not where a text has told the same, or could not: that was the news."""
+        """Tell by text that a letter comes, but not where a text has told the same, or could not: that was the news.
+
+        An index goes by letter only where no text of it can arrive.
+        """
         told = {one.message_id: (one.household_id, one.notice, subject_of(one.subject)) for one in posted
-                if one.household_id}
+                if one.household_id and one.notice not in OF_A_SCORE}
         texted = outbox.texted(session, list(told.values())) if told else {}
         self._tell(session, [Telling(ANNOUNCES, telling[0], str(letter)) for letter, telling in told.items()
                              if telling not in texted], now)
@@ -164,6 +167,7 @@ class Teller:
         if letter.household_id is None:
             return
         proof.take_back(session, self.vault, letter, now)
+        outbox.cancel(session, letter.household_id, ANNOUNCES, str(letter.id), "sms", now)
         audit.record(session, self.vault, "letter.returned", by=by, now=now, household_id=letter.household_id,
                      subject=letter.id, notice=letter.notice, reason=reason)
         self.call_in(session, {letter.id: letter.household_id}, reason, now)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +50,11 @@ NO_REPRINT = {
 # The more letters a run sorts by postal code, the cheaper the post. They are set in bundles, a hundred pages at a time
 # in memory, and even on a busy machine long before the lease of a run or the time of a job (300 s) is over.
 A_RUN = 400
+# So many leases: what others claim takes seconds, a run minutes.
+LEASES = 5
+# Threads that hash PINs: a hash costs nine milliseconds of a processor on purpose, and leaves the others to who wants
+# them.
+HASHERS = 4
 
 
 def print_due(runtime: Runtime, only: Collection[UUID] = ()) -> int:
@@ -62,7 +66,7 @@ def print_due(runtime: Runtime, only: Collection[UUID] = ()) -> int:
     now = runtime.clock()
     run = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
     with runtime.database.write() as session:
-        lease = timedelta(seconds=5 * runtime.settings.lease_s)
+        lease = timedelta(seconds=LEASES * runtime.settings.lease_s)
         papers = outbox.claim_letters(session, runtime.vault, run, now, lease, A_RUN, only)
     if not papers:
         return 0
@@ -198,8 +202,7 @@ def _pins(runtime: Runtime, papers: Sequence[Paper]) -> dict[UUID, IssuedPin]:
         have = with_pin(session, [paper.household_id for paper in papers])
     need = {paper.household_id for paper in papers
             if PIN_LINE in paper.body and (paper.notice == "pin" or paper.household_id not in have)}
-    # A hash costs nine milliseconds of a processor on purpose, and leaves the others to who wants them.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(HASHERS) as pool:
         return dict(zip(need, pool.map(partial(IssuedPin.new, runtime.vault), need), strict=True))
 
 

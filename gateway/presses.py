@@ -7,6 +7,7 @@ printed again, and nobody its lock.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Collection
@@ -24,12 +25,16 @@ class Stopped(Exception):
     """A press ended before all was printed; its message says how. What it had in hand is due again after its lease."""
 
 
-def print_all(runtime: Runtime, due: int, progress: Callable[[int], None]) -> int:
-    """Print all that is due, `due` letters by now. Returns how many were taken; `progress` hears it of each run.
+def needed(due: int) -> int:
+    """How many are worth their start for so many letters, on the cores that this process may use."""
+    return min(len(os.sched_getaffinity(0)), -(-due // paper.A_RUN))
+
+
+def print_all(runtime: Runtime, many: int, progress: Callable[[int], None]) -> int:
+    """Print all that is due by so `many` presses. Returns how many were taken; `progress` hears it of each run.
 
     Raises `Stopped` once the other presses are done.
     """
-    many = min(os.cpu_count() or 1, -(-due // paper.A_RUN))
     if many < 2:
         return paper.print_all(runtime, progress)
     here = get_context("spawn")  # a fork would share connections and threads that are half copied
@@ -45,8 +50,9 @@ def print_all(runtime: Runtime, due: int, progress: Callable[[int], None]) -> in
     for press in presses:
         press.join()
     if codes := [press.exitcode for press in presses if press.exitcode]:
-        raise Stopped(f"{len(codes)} of {many} presses stopped (exit code {codes[0]}), {printed} letters are printed: "
-                      "see the log, and print again")
+        minutes = math.ceil(paper.LEASES * runtime.settings.lease_s / 60)
+        raise Stopped(f"{len(codes)} of {many} presses stopped (exit code {codes[0]}), {printed} letters are printed; "
+                      f"see the log. What they had in hand is due again in {minutes} min, if a worker runs: print then")
     return printed
 
 

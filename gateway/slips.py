@@ -6,26 +6,39 @@ Each box that is ticked becomes what the household could have asked for by telep
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from gateway import outbox
-from gateway.outbox import CannotBe, Tracked
-from gateway.registry import complaint, review
-from gateway.registry.clock import CASABLANCA, day_of
+from gateway.outbox import CannotBe, Tracked, subject_of
+from gateway.registry import complaint, review, score
+from gateway.registry.clock import day_of
 from gateway.registry.events import ComplaintReceived, ReviewAsked
 from gateway.registry.review import Window
 from gateway.registry.steps import NotAllowed
 from gateway.runtime import Runtime
+from gateway.tellings import OF_A_SCORE
 
 CHANNEL = "post"
 # The boxes in the order of the form, and what those of a complaint complain of.
 REVIEW = "review"
 COMPLAINTS = {"complaint": "other", "wrong-data": "data_wrong", "phone-changed": "phone_problem"}
 BOXES = (REVIEW, *COMPLAINTS)
-NO_LETTER = "No letter bears this code, or it was never printed; read the slip again."
+NO_LETTER = "No letter that was posted bears this code; read the slip again."
 SEVERAL = "Several letters bear this code: add --of and its run, one of {runs}."
 
-Filed = ReviewAsked | ComplaintReceived | Window
+# A letter that was printed, whatever became of it then: it may have been handed over at a centre.
+PRINTED = ("sent", "handed", "delivered", "returned")
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """The letter tells an index that counts no more. Of the one that does its household hears, and may contest that."""
+
+
+Filed = ReviewAsked | ComplaintReceived | Window | Outdated
 
 
 def take(runtime: Runtime, code: str, boxes: Collection[str], sent_on: date, *, by: str, text: str | None = None,
@@ -33,7 +46,7 @@ def take(runtime: Runtime, code: str, boxes: Collection[str], sent_on: date, *, 
     """File what these `boxes` of the slip of the letter of this code ask for. Returns what became of each.
 
     `sent_on` is the day of its postmark, or on which it was handed in: a review that was sent within its sixty days is
-    in time. A review that cannot be asked for is answered by its `Window`, and the other boxes are filed all the same.
+    in time. Where none can be asked for, its `Window` or `Outdated` says why; the other boxes are filed all the same.
     The same slip typed again is answered the same again. Raises `NotAllowed`, and then files nothing.
     """
     now = runtime.clock()
@@ -48,9 +61,9 @@ def take(runtime: Runtime, code: str, boxes: Collection[str], sent_on: date, *, 
         filed: dict[str, Filed] = {}
         for box in (box for box in BOXES if box in boxes):
             if box == REVIEW:
-                filed[box] = review.ask(
+                filed[box] = Outdated() if _outdated(session, letter) else review.ask(
                     session, runtime.vault, home, channel=CHANNEL, asked_by=slip, contested=contested, by=by,
-                    answer_within=timedelta(days=runtime.settings.review_answer_days), now=_moment(sent_on, now))
+                    answer_within=timedelta(days=runtime.settings.review_answer_days), now=now, sent_on=sent_on)
             else:
                 filed[box] = complaint.file(
                     session, runtime.vault, household_id=home, category=COMPLAINTS[box], channel=CHANNEL,
@@ -60,16 +73,17 @@ def take(runtime: Runtime, code: str, boxes: Collection[str], sent_on: date, *, 
 
 
 def _news(filed: Collection[Filed]) -> Iterator[ReviewAsked | ComplaintReceived]:
-    yield from (one for one in filed if not isinstance(one, Window))
+    yield from (one for one in filed if not isinstance(one, Window | Outdated))
+
+
+def _outdated(session: Session, letter: Tracked) -> bool:
+    current = score.latest(session, letter.message.household_id) if letter.message.household_id else None
+    return letter.message.notice in OF_A_SCORE and str(current and current.id) != subject_of(letter.message.subject)
 
 
 def _check(letter: Tracked, sent_on: date, now: datetime) -> None:
-    if letter.message.household_id is None or letter.message.state not in ("sent", "handed", "delivered"):
+    if letter.message.household_id is None or letter.message.state not in PRINTED:
         raise NotAllowed(NO_LETTER)
     if not day_of(letter.printing.started_at) <= sent_on <= day_of(now):
         raise NotAllowed("The slip cannot have been sent on that day: its letter was printed on "
                          f"{day_of(letter.printing.started_at)}, and today is {day_of(now)}.")
-
-
-def _moment(sent_on: date, now: datetime) -> datetime:
-    return min(now, datetime.combine(sent_on, time(12), CASABLANCA))

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from channels.base import Accepted, Misconfigured, Outbound, Rejected, SendError, Throttled, Unavailable, Unknown
 from channels.line import WINDOW
 from gateway import outbox, routes
@@ -53,8 +55,8 @@ def deliver(runtime: Runtime, provider: str, lane: int, ids: list[str],
 
 
 def begin(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> None:
-    """The job. It is over once all are in the air: the last few, of which a provider says nothing, would keep the
-    worker from the next. For a free place in the air no answer to a person waits either, for they are few."""
+    """The job. Its worker waits until all but the last few are answered: of those a provider may say nothing until its
+    time limit, and what is due next would wait with them. For an answer to a person it does not wait at all."""
     if provider not in runtime.channels:
         return
     flight, messages = _Flight(runtime, provider, lane, lambda: True), [UUID(written) for written in ids]
@@ -62,7 +64,7 @@ def begin(runtime: Runtime, provider: str, lane: int, ids: list[str]) -> None:
         runtime.loop.begin(flight.fly(messages))
         return
     try:
-        runtime.loop.run(flight.take_off(messages))
+        runtime.loop.run(flight.fly_but_few(messages))
     finally:
         runtime.loop.begin(flight.land())
 
@@ -84,11 +86,24 @@ class _Flight:
     async def fly(self, ids: Sequence[UUID]) -> int:
         """Whatever happens to the claims, what is in the air is settled."""
         try:
-            return await self.take_off(ids)
+            return await self._take_off(ids)
         finally:
             await self.land()
 
-    async def take_off(self, ids: Sequence[UUID]) -> int:
+    async def fly_but_few(self, ids: Sequence[UUID]) -> None:
+        """Until no more than a few are in the air, and none of a provider that is yet to answer: `land` waits for them.
+
+        So what all jobs together have in the air is bounded as well.
+        """
+        await self._take_off(ids)
+        await self._until(lambda: self._in_air <= (0 if self._wary else FEW))
+
+    async def land(self) -> None:
+        """Wait until what is in the air is settled."""
+        while self._flying or self._settling:
+            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
+
+    async def _take_off(self, ids: Sequence[UUID]) -> int:
         """Returns how many were claimed, once they are all in the air."""
         claimed = 0
         async for claims in self._claims(ids):
@@ -96,19 +111,13 @@ class _Flight:
             self._launch(claims)
         return claimed
 
-    async def land(self) -> None:
-        """Wait until what is in the air is settled."""
-        while self._flying or self._settling:
-            await asyncio.wait([*self._flying, *([self._settling] if self._settling else [])])
-
     async def _claims(self, ids: Sequence[UUID]) -> AsyncIterator[list[Claim]]:
         """One lot after the other, each once there is room for it; what there is no time for is left to the relay."""
         ends, at = time.monotonic() + SLICE_S, 0
         self._wary = await asyncio.to_thread(self._runtime.pace.wary, self._provider)
         while at < len(ids) and time.monotonic() < ends and self._may_go():
-            while self._in_air > (0 if self._wary else WINDOW - AT_ONCE) or self._unwritten > MOST_UNWRITTEN:
-                self._landed.clear()
-                await self._landed.wait()
+            await self._until(lambda: self._in_air <= (0 if self._wary else WINDOW - AT_ONCE)
+                              and self._unwritten <= MOST_UNWRITTEN)
             granted = await asyncio.to_thread(self._granted, len(ids) - at)
             if not granted:
                 break
@@ -116,6 +125,11 @@ class _Flight:
             at += granted
         if at < len(ids):
             await asyncio.to_thread(self._leave, ids[at:])
+
+    async def _until(self, there_is_room: Callable[[], bool]) -> None:
+        while not there_is_room():
+            self._landed.clear()
+            await self._landed.wait()
 
     # In threads beside the loop
 
@@ -161,15 +175,19 @@ class _Flight:
 
     def _leave(self, ids: Sequence[UUID]) -> None:
         """They are woken again once it makes sense to ask for a place: at once of another, if this is left alone."""
-        pace, others = self._runtime.pace, set(self._runtime.settings.carrying) - {self._provider}
-        elsewhere = pace.held(self._provider) and not all(map(pace.held, others))
-        waits = self._again_s and not elsewhere
-        until = self._runtime.clock() + timedelta(seconds=self._again_s) if waits else None
         try:
             with self._runtime.database.write() as session:
+                waits = self._again_s and not self._others_carry(session)
+                until = self._runtime.clock() + timedelta(seconds=self._again_s) if waits else None
                 outbox.rest(session, ids, until)
         except Exception:
             log.exception("%d texts wait for their alarm", len(ids))
+
+    def _others_carry(self, session: Session) -> bool:
+        """Whether this provider is left alone and another is not."""
+        pace = self._runtime.pace
+        others = set(self._runtime.settings.carrying) - {self._provider, *routes.stops(session)}
+        return pace.held(self._provider) and not all(map(pace.held, others))
 
     # On the loop
 

@@ -12,7 +12,8 @@ from gateway.routes import Routes
 from gateway.runtime import Runtime
 from jobs.alarm import backlog, enqueue, lane_queue
 
-# A job ends with the last of its sends: short ones would spend a good part of their time waiting for that.
+# A job ends when but a few of its sends are in the air: short ones would spend a good part of their time waiting for
+# that.
 BATCH = 2000
 BATCHES_A_ROUND = 4
 # Jobs of a lane that may wait. What waits longer than its alarm is rung for again, to no use.

@@ -192,6 +192,18 @@ def test_a_letter_in_the_place_of_a_text_that_failed_is_not_announced_where_that
     assert messages(runtime, notice="letter_posted") == []
 
 
+def test_a_letter_that_came_back_is_not_announced_any_more(runtime):
+    register(runtime, a_row())
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), runtime.clock())
+    (pin,) = messages(runtime, notice="pin")
+    ends(runtime, pin, "delivered")
+    with runtime.database.write() as session:
+        runtime.teller.came_back(session, session.get_one(Message, pin.id), "moved", by="post", now=runtime.clock())
+    assert [text.state for text in messages(runtime, notice="letter_posted")] == ["cancelled"]
+    assert [text.state for text in messages(runtime, notice="letter_returned")] == ["created"]
+
+
 # At what hour
 
 

@@ -263,15 +263,40 @@ def test_printing_tells_how_far_it_is(runtime, monkeypatch):
 def test_presses_side_by_side_print_each_letter_once(runtime):
     told_by_letter(runtime, 5)
     heard: list[int] = []
-    assert presses.print_all(runtime, 2 * paper.A_RUN, heard.append) == sum(heard) == 5
+    assert presses.print_all(runtime, 2, heard.append) == sum(heard) == 5
     assert (states(runtime), len(sheets(runtime))) == (["sent"] * 5, 5)
+
+
+def test_a_press_is_worth_its_start_for_more_than_a_run(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert [presses.needed(due) for due in (0, 1, paper.A_RUN, paper.A_RUN + 1, 10**6)] == [0, 1, 1, 2, 8]
+
+
+def test_letters_to_one_household_are_never_in_two_runs_at_once(runtime, monkeypatch):
+    """They would bear two PINs."""
+    told_by_letter(runtime)
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), runtime.clock())
+    monkeypatch.setattr(paper, "A_RUN", 1)
+    pins, beside = paper._pins, []
+
+    def meanwhile(*arguments):
+        if not beside:
+            beside.append(None)
+            beside[0] = paper.print_due(runtime)
+        return pins(*arguments)
+
+    monkeypatch.setattr(paper, "_pins", meanwhile)
+    assert paper.print_due(runtime) == 1
+    assert beside == [0]
+    assert paper.print_all(runtime) == 1
 
 
 def test_a_press_that_stops_is_told_and_loses_no_letter(runtime, tmp_path):
     told_by_letter(runtime, 2)
     broken = replace(runtime, settings=replace(runtime.settings, database_url=f"sqlite:///{tmp_path}/none/none.db"))
     with pytest.raises(presses.Stopped, match="presses stopped"):
-        presses.print_all(broken, 2 * paper.A_RUN, lambda _: None)
+        presses.print_all(broken, 2, lambda _: None)
     assert states(runtime) == ["created"] * 2
 
 

@@ -9,11 +9,14 @@ from click.testing import CliRunner
 from gateway import paper, slips
 from gateway.cli import main
 from gateway.outbox import Message
+from gateway.registry.audit import AuditEntry
+from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
 from gateway.registry.events import ReviewAsked
 from gateway.registry.numbers import spaced
 from gateway.registry.review import Review, Window
 from gateway.registry.steps import NotAllowed
+from gateway.scans import Scan, take_one
 from tests.conftest import SETTINGS, a_row, register
 
 POSTED = date(2026, 11, 24)
@@ -70,6 +73,30 @@ def test_a_review_sent_too_late_says_so_and_the_complaint_beside_it_is_filed(run
 
 
 @pytest.mark.parametrize("day", [date(2026, 11, 22), date(2026, 11, 25)])
+def test_what_was_typed_late_is_answered_and_written_down_as_of_the_day_on_which_it_was_typed(runtime, code, clock):
+    clock.forward(days=70)
+    asked = take(runtime, code, "review", on=LAST_DAY)["review"]
+    (review,) = filed(runtime, Review)
+    assert asked.answer_by == review.promised_by > day_of(clock())
+    with runtime.database.read() as session:
+        assert session.scalars(sa.select(AuditEntry.at).where(AuditEntry.act == "review.asked")).one() == clock()
+
+
+def test_a_letter_that_came_back_and_was_handed_over_has_a_slip_too(runtime, code, clock):
+    clock.forward(days=9)
+    take_one(runtime, Scan(0, code, "returned", day_of(clock()), "moved"), by="the post")
+    with runtime.database.write() as session:
+        assert runtime.teller.handed_over(session, code, by="amina", now=clock())
+    assert isinstance(take(runtime, code, "review", on=day_of(clock()))["review"], ReviewAsked)
+
+
+def test_a_slip_of_a_letter_whose_index_counts_no_more_contests_no_other(runtime, code, clock):
+    register(runtime, a_row(phone=None, spending={
+        "butane": "50.00", "water_electricity": "999.50", "phone_internet": "80.00"}))
+    assert take(runtime, code, "review", "complaint")["review"] == slips.Outdated()
+    assert (len(filed(runtime, Review)), len(filed(runtime, Complaint))) == (0, 1)
+
+
 def test_a_slip_is_not_older_than_its_letter_nor_from_tomorrow(runtime, code, day):
     with pytest.raises(NotAllowed, match="cannot have been sent on that day"):
         take(runtime, code, "complaint", on=day)

@@ -77,7 +77,7 @@ def _print(runtime: Runtime) -> None:
         due = outbox.letters_due(session, runtime.clock())
     with click.progressbar(length=max(due, 1), label="print", file=sys.stderr) as bar:
         try:
-            printed = presses.print_all(runtime, due, bar.update)
+            printed = presses.print_all(runtime, presses.needed(due), bar.update)
         except presses.Stopped as error:
             raise click.ClickException(str(error)) from None
     click.echo(f"{printed} letters printed")

@@ -39,7 +39,10 @@ def slip(code: str, ticked: tuple[str, ...], text: str | None, contested: tuple[
         filed = slips.take(runtime, code_of(code), ticked, on.date() if on else day_of(runtime.clock()), by=clerk(by),
                            text=sys.stdin.read() if text == "-" else text, contested=contested, of_run=of_run)
         for box, one in filed.items():
-            if isinstance(one, Window):
+            if isinstance(one, slips.Outdated):
+                click.echo(f"{box:14} not asked for: the index has changed since this letter; the household is told of "
+                           "the new one, and may contest that")
+            elif isinstance(one, Window):
                 click.echo(f"{box:14} not asked for: {why_not(one)}")
             elif isinstance(one, ReviewAsked):
                 click.echo(f"{box:14} {spaced(one.number)}  answer by {one.answer_by}")

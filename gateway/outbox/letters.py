@@ -74,12 +74,19 @@ def claim_letters(session: Session, vault: Vault, run: str, now: datetime, lease
     """Take the letters that are due, or `only` these of them, into a printing run: those of the nearest day first.
 
     Those of a day go by commune, so that the runs of a day follow one another over the country as the post's tariff
-    wants it. Of two that bear the same number one waits for the next.
+    wants it. Of two that bear the same number one waits for the next, and so does a letter to a household of which
+    another run prints one: the same PIN stands on both.
     """
-    rows = session.execute(sa.select(Message, Household.commune).join(
-        Household, Household.id == Message.household_id).where(*_due(now), Message.id.in_(only) if only else sa.true())
+    due = session.scalars(sa.select(Message.id).join(Household, Household.id == Message.household_id).where(
+        *_due(now), Message.id.in_(only) if only else sa.true())
         .order_by(Message.lane, sa.func.date(Message.tell_by), Household.commune, Message.id).limit(limit)
-        .with_for_update(of=Message, skip_locked=True)).all()
+        .with_for_update(of=[Message, Household], skip_locked=True, key_share=True)).all()
+    # In a statement of its own: it sees what another run has taken since the first one began.
+    in_hand = sa.select(Message.household_id).where(Message.state == "sending", Message.medium == "letter",
+                                                    Message.household_id.is_not(None))
+    rows = session.execute(sa.select(Message, Household.commune).join(
+        Household, Household.id == Message.household_id).where(
+        among(session, Message.id, due), Message.household_id.not_in(in_hand))).all()
     papers: dict[str, Paper] = {}
     for message, commune in rows:
         readable = opened(vault, message.id, message.to_sealed, message.body_sealed)

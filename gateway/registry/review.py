@@ -123,8 +123,8 @@ def last_day(notified_on: date) -> date:
     return notified_on + WINDOW
 
 
-def window(session: Session, household_id: UUID, now: datetime) -> Window:
-    """What this household may still do about its present index."""
+def window(session: Session, household_id: UUID, now: datetime, day: date | None = None) -> Window:
+    """What this household may still do about its present index, or might have done on a `day` before."""
     if registration.standing_out(session, [household_id]):
         return Window("none")
     current = score.latest(session, household_id)
@@ -132,24 +132,26 @@ def window(session: Session, household_id: UUID, now: datetime) -> Window:
     if current is None:
         return Window("none")
     asked = session.scalar(sa.select(Review).where(Review.score_id == current.id, Review.state != "withdrawn"))
-    last = last_day(told.notified_on if told else day_of(now))
+    day = day or day_of(now)
+    last = last_day(told.notified_on if told else day)
     if asked:
         return Window("already", current.id, last, asked)
-    return Window("open" if day_of(now) <= last else "late", current.id, last)
+    return Window("open" if day <= last else "late", current.id, last)
 
 
 def ask(session: Session, vault: Vault, household_id: UUID, *, channel: str, asked_by: str, answer_within: timedelta,
-        now: datetime, contested: Sequence[str] = (), by: str = "household", chance: Random = CHANCE
-        ) -> Window | ReviewAsked:
+        now: datetime, contested: Sequence[str] = (), by: str = "household", chance: Random = CHANCE,
+        sent_on: date | None = None) -> Window | ReviewAsked:
     """Ask for a review, which is acknowledged at once; where that cannot be, the `Window` says why.
 
     `contested` are items of the household's evidence, as `equipment.cars`; none of them contests the index as a whole.
-    `asked_by` names the session: asked again in it, the answer is the same again. `chance` draws the number. Raises
+    `asked_by` names the session: asked again in it, the answer is the same again. `chance` draws the number. What came
+    by post is in time if it was `sent_on` a day that is, and is answered as if it were asked for now. Raises
     `NotAllowed` for an item that the household does not have.
 
     What cannot be inserted was asked at the same moment by another call, or its number is taken: look again.
     """
-    while (seen := window(session, household_id, now)).state == "open":
+    while (seen := window(session, household_id, now, sent_on)).state == "open":
         home = session.get_one(Household, household_id)
         review_id, number, answer_by = new_id(), new_number("review", chance), day_of(now) + answer_within
         if insert_new(session, Review, [{

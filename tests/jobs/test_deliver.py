@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain, count, repeat
 
@@ -19,7 +20,7 @@ from gateway import outbox
 from gateway.outbox import Attempt
 from gateway.pace import LEAST_BURST, SILENT
 from gateway.registry.household import Contact
-from jobs.deliver import AT_ONCE, FEW, deliver
+from jobs.deliver import AT_ONCE, FEW, begin, deliver
 from tests.conftest import NOON
 from tests.jobs.fakes import dispatch, ids, states, with_providers
 
@@ -200,6 +201,93 @@ def test_the_few_that_stall_end_last_and_are_no_silence(runtime, households):
     deliver(runtime, "twilio", outbox.DECISION, ids(runtime))
     assert Counter(states(runtime)) == {"unknown": SILENT, "sent": 2 * SILENT}
     assert not runtime.pace.held("twilio")
+
+
+# A job and its last few
+
+
+@pytest.fixture
+def held_back(runtime, households):
+    """A provider that answers none of the first so many before it is told to; the others at once."""
+    runtime, twilio, _ = with_providers(runtime)
+    answers, send, numbers = threading.Event(), twilio.send, count(1)
+    air = Air()
+
+    async def slowly(message):
+        air.now += 1
+        air.most = max(air.most, air.now)
+        try:
+            if next(numbers) <= air.silent:
+                while not answers.is_set():
+                    await asyncio.sleep(0.01)
+            return await send(message)
+        finally:
+            air.now -= 1
+
+    twilio.send = slowly
+    yield runtime, air, answers
+    answers.set()
+    runtime.drain()
+
+
+@dataclass
+class Air:
+    """How many are in flight, the most that were, and of how many nothing is heard."""
+
+    silent: int = 0
+    now: int = 0
+    most: int = 0
+
+
+def test_a_job_is_over_while_the_last_few_are_unanswered_and_they_are_settled(held_back, households):
+    runtime, air, answers = held_back
+    air.silent = FEW
+    households(runtime, 3 * FEW)
+    begin(runtime, "twilio", outbox.DECISION, [str(one) for one in ids(runtime)])
+    assert air.now == FEW
+    answers.set()
+    runtime.drain()
+    assert states(runtime) == ["sent"] * 3 * FEW
+
+
+def test_a_job_of_which_more_than_a_few_are_unanswered_goes_on(held_back, households):
+    """So the next has no more in the air than is meant for all."""
+    runtime, air, answers = held_back
+    air.silent = FEW + 1
+    households(runtime, 3 * FEW)
+    job = threading.Thread(target=begin, args=(runtime, "twilio", outbox.DECISION, list(map(str, ids(runtime)))))
+    job.start()
+    job.join(0.5)
+    assert job.is_alive()
+    answers.set()
+    job.join()
+
+
+def test_jobs_one_after_the_other_leave_no_more_than_their_last_few_in_the_air(held_back, households):
+    runtime, air, answers = held_back
+    air.silent = FEW
+    households(runtime, 3 * AT_ONCE)
+    every = [str(one) for one in ids(runtime)]
+    for start in range(0, len(every), AT_ONCE):
+        begin(runtime, "twilio", outbox.DECISION, every[start:start + AT_ONCE])
+    assert FEW <= air.now <= 3 * FEW
+    assert air.most <= AT_ONCE + 3 * FEW
+    answers.set()
+    runtime.drain()
+    assert states(runtime) == ["sent"] * 3 * AT_ONCE
+
+
+def test_the_job_of_a_provider_that_was_left_alone_waits_for_its_few(held_back, households):
+    runtime, air, answers = held_back
+    air.silent = FEW
+    runtime.pace.hold("twilio", 0)
+    households(runtime, FEW)
+    job = threading.Thread(target=begin, args=(runtime, "twilio", outbox.DECISION, list(map(str, ids(runtime)))))
+    job.start()
+    job.join(0.5)
+    assert job.is_alive()
+    answers.set()
+    job.join()
 
 
 @pytest.mark.parametrize(("answer", "sent"), [(Unknown("read_timeout"), FEW), (None, 5 * FEW)])
