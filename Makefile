@@ -35,6 +35,7 @@ check: install
 	@$(BIN)/lint-imports --no-logo
 
 bench: install
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.bench.lock
 	@$(BIN)/python -m tests.bench
 
 # The only rule that needs uv: resolves pyproject.toml again and writes every hash.
@@ -42,6 +43,8 @@ lock: install
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 --extra embedded --extra dev pyproject.toml --output-file requirements.lock
+	@echo "weasyprint>=70" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --constraints requirements.lock --output-file requirements.bench.lock -
 
 clean:
 	rm -rf $(VENV) var build *.egg-info
