@@ -26,7 +26,7 @@ NOTE, NOTE_SIZES = 16.0, ((12.5, 11), (11.5, 9.5))
 PIN, REST, REST_ARABIC = 72.0, 58.0, 64.0
 # A letter's usual share of the size of its type.
 ARABIC, LATIN, TIFINAGH = 0.36, 0.52, 0.53
-# What is guessed was never more than so much too low on the letters of all notices.
+# What was guessed of the letters of all notices was more than so much too low in one of seventy pages.
 DOUBT = 8.0
 
 
