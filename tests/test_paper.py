@@ -260,6 +260,7 @@ def test_printing_tells_how_far_it_is(runtime, monkeypatch):
     assert heard == [2, 2, 1]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_presses_side_by_side_print_each_letter_once(runtime):
     told_by_letter(runtime, 5)
     heard: list[int] = []
@@ -292,6 +293,7 @@ def test_letters_to_one_household_are_never_in_two_runs_at_once(runtime, monkeyp
     assert paper.print_all(runtime) == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_press_that_stops_is_told_and_loses_no_letter(runtime, tmp_path):
     told_by_letter(runtime, 2)
     broken = replace(runtime, settings=replace(runtime.settings, database_url=f"sqlite:///{tmp_path}/none/none.db"))
