@@ -202,6 +202,17 @@ class _Flight:
         """A place is free once its answer was heeded: who refuses us, or says nothing, is handed no more."""
         began = time.monotonic()
         ended = list(zip(group, await self._results(group), strict=True))
+        try:
+            await self._heed(ended, began)
+        finally:
+            self._in_air -= len(group)
+            self._unwritten += len(group)
+            self._landed.set()
+            self._ended.extend(ended)
+            if self._settling is None:
+                self._settling = asyncio.create_task(self._settle())
+
+    async def _heed(self, ended: Sequence[tuple[Claim, Result]], began: float) -> None:
         if any(isinstance(result, SendError) for _, result in ended):
             await asyncio.to_thread(heed, self._runtime, ended)
         if all(isinstance(result, Unknown) and result.code == "read_timeout" for _, result in ended):
@@ -209,12 +220,6 @@ class _Flight:
         else:
             self._runtime.pace.answered(self._provider)
             self._wary = False
-        self._in_air -= len(group)
-        self._unwritten += len(group)
-        self._landed.set()
-        self._ended.extend(ended)
-        if self._settling is None:
-            self._settling = asyncio.create_task(self._settle())
 
     async def _results(self, group: Sequence[Claim]) -> list[Result]:
         """A worker that slept through its lease sends nothing: another may have sent by now."""

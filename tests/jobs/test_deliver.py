@@ -203,6 +203,18 @@ def test_the_few_that_stall_end_last_and_are_no_silence(runtime, households):
     assert not runtime.pace.held("twilio")
 
 
+def test_what_an_error_asks_for_and_cannot_be_done_leaves_no_place_taken(runtime, households, monkeypatch):
+    def breaks(*_):
+        raise ValueError
+
+    runtime, *_ = with_providers(runtime, twilio=Rejected("21211"))
+    monkeypatch.setattr("jobs.deliver.heed", breaks)
+    households(runtime, 3 * FEW)
+    begin(runtime, "twilio", outbox.DECISION, [str(one) for one in ids(runtime)])
+    runtime.drain()
+    assert Counter(states(runtime))["sending"] == 0
+
+
 # A job and its last few
 
 
