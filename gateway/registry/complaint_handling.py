@@ -125,9 +125,9 @@ def reopen(session: Session, vault: Vault, complaint_id: UUID, *, now: datetime,
 
 def escalate(session: Session, vault: Vault, complaint_id: UUID, *, by: str, now: datetime,
              focal_points: Collection[str] = ()) -> list[Event]:
-    """Hand it to a supervisor. The ticker does the same when a time limit has passed."""
+    """Hand it to a supervisor: it waits for nothing any more. The ticker does the same when a time limit has passed."""
     _step(session, vault, complaint_id, "escalated", verb="escalated", by=by, now=now, focal_points=focal_points,
-          escalated_at=now)
+          escalated_at=now, hold_until=None, hold_reason=None)
     return []
 
 

@@ -119,6 +119,16 @@ def test_on_hold_nothing_is_at_risk_or_late(runtime):
 
 
 @one_kind
+def test_one_on_hold_that_is_handed_to_a_supervisor_waits_no_more(runtime):
+    filed = at_desk(runtime)
+    do(runtime, "assign", filed, "Brahim")
+    do(runtime, "hold", filed, until=date(2026, 11, 27), reason="waits_for_household")
+    do(runtime, "escalate", filed)
+    handed = kept(runtime, filed)
+    assert (handed.state, handed.hold_until, handed.hold_reason) == ("escalated", None, None)
+
+
+@one_kind
 def test_an_answer_that_nobody_contests_is_closed_after_fifteen_days(runtime):
     filed = at_desk(runtime)
     do(runtime, "assign", filed, "Brahim")
