@@ -123,6 +123,15 @@ def reprint(runtime: Runtime, reference: str, *, by: str, why: str, of_run: str 
     return [code for _, code, _ in sheets]
 
 
+def take_up(runtime: Runtime) -> None:
+    """What a killed press had in hand is due again, if its lease is over: for who prints where no worker runs."""
+    stranded = True
+    while stranded:
+        with runtime.database.write() as session:
+            stranded = bool(outbox.expire(session, runtime.clock()))
+    recover(runtime)
+
+
 def recover(runtime: Runtime) -> None:
     """End the runs that a crash left in the tray: keep what was written down, throw away what is due again."""
     for run in runtime.tray.unfinished():

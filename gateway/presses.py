@@ -52,7 +52,7 @@ def print_all(runtime: Runtime, many: int, progress: Callable[[int], None]) -> i
     if codes := [press.exitcode for press in presses if press.exitcode]:
         minutes = math.ceil(paper.LEASES * runtime.settings.lease_s / 60)
         raise Stopped(f"{len(codes)} of {many} presses stopped (exit code {codes[0]}), {printed} letters are printed; "
-                      f"see the log. What they had in hand is due again in {minutes} min, if a worker runs: print then")
+                      f"see the log. What they had in hand is due again in {minutes} min: print then")
     return printed
 
 

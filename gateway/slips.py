@@ -26,7 +26,8 @@ CHANNEL = "post"
 REVIEW = "review"
 COMPLAINTS = {"complaint": "other", "wrong-data": "data_wrong", "phone-changed": "phone_problem"}
 BOXES = (REVIEW, *COMPLAINTS)
-NO_LETTER = "No letter that was posted bears this code; read the slip again."
+NO_LETTER = "No letter that was printed bears this code; read the slip again."
+NO_SLIP = "The letter of this code has no slip; what the household wants is filed at a desk."
 SEVERAL = "Several letters bear this code: add --of and its run, one of {runs}."
 
 # A letter that was printed, whatever became of it then: it may have been handed over at a centre.
@@ -78,12 +79,14 @@ def _news(filed: Collection[Filed]) -> Iterator[ReviewAsked | ComplaintReceived]
 
 def _outdated(session: Session, letter: Tracked) -> bool:
     current = score.latest(session, letter.message.household_id) if letter.message.household_id else None
-    return letter.message.notice in OF_A_SCORE and str(current and current.id) != subject_of(letter.message.subject)
+    return str(current and current.id) != subject_of(letter.message.subject)
 
 
 def _check(letter: Tracked, sent_on: date, now: datetime) -> None:
     if letter.message.household_id is None or letter.message.state not in PRINTED:
         raise NotAllowed(NO_LETTER)
+    if letter.message.notice not in OF_A_SCORE:
+        raise NotAllowed(NO_SLIP)
     if not day_of(letter.printing.started_at) <= sent_on <= day_of(now):
         raise NotAllowed("The slip cannot have been sent on that day: its letter was printed on "
                          f"{day_of(letter.printing.started_at)}, and today is {day_of(now)}.")

@@ -314,6 +314,16 @@ def test_a_worker_killed_before_it_laid_anything_loses_no_letter(runtime, clock)
     assert paper.print_due(runtime) == 2
 
 
+def test_who_prints_again_where_no_worker_runs_takes_up_what_was_broken_off(runtime, clock):
+    told_by_letter(runtime, 2)
+    print_and_crash(runtime, "lay", after=True)
+    paper.take_up(runtime)
+    assert states(runtime) == ["sending"] * 2
+    clock.forward(seconds=5 * runtime.settings.lease_s + 1)
+    paper.take_up(runtime)
+    assert (states(runtime), runtime.tray.unfinished()) == (["created"] * 2, [])
+
+
 def test_a_worker_killed_between_laying_and_commit_leaves_nothing_that_could_be_posted(runtime, clock):
     told_by_letter(runtime, 2)
     print_and_crash(runtime, "lay", after=True)

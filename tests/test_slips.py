@@ -13,6 +13,7 @@ from gateway.registry.audit import AuditEntry
 from gateway.registry.clock import day_of
 from gateway.registry.complaint import Complaint
 from gateway.registry.events import ReviewAsked
+from gateway.registry.household import Household
 from gateway.registry.numbers import spaced
 from gateway.registry.review import Review, Window
 from gateway.registry.steps import NotAllowed
@@ -108,9 +109,19 @@ def test_a_slip_of_no_letter_or_of_one_that_was_not_printed_files_nothing(runtim
     with runtime.database.read() as session:
         waiting = session.scalars(sa.select(Message.reference).where(Message.state == "created")).one()
     for unknown in ("999999999", waiting):
-        with pytest.raises(NotAllowed, match="No letter that was posted bears this code"):
+        with pytest.raises(NotAllowed, match="No letter that was printed bears this code"):
             take(runtime, unknown, "complaint")
     assert filed(runtime, Complaint) == []
+
+
+def test_a_letter_that_tells_no_index_has_no_slip(runtime, code):
+    with runtime.database.write() as session:
+        assert runtime.teller.send_pin(session, session.scalars(sa.select(Household)).one(), runtime.clock())
+    paper.print_due(runtime)
+    with runtime.database.read() as session:
+        of_pin = session.scalars(sa.select(Message.reference).where(Message.notice == "pin")).one()
+    with pytest.raises(NotAllowed, match="has no slip"):
+        take(runtime, of_pin, "review")
 
 
 def test_what_a_review_contests_is_named_by_its_item(runtime, code):

@@ -70,7 +70,8 @@ class Run:
     @property
     def state(self) -> State:
         """Posted once every letter is that was not spoilt."""
-        return "printed" if any(entry.state == "printed" for entry in self.letters) else "posted"
+        states = {entry.state for entry in self.letters}
+        return "printed" if "printed" in states else "posted" if "posted" in states else "spoilt"
 
     def page_of(self, number: str) -> tuple[Path, int]:
         """The file that holds this letter, and the page on which it begins there, from 0. Raises `NoSuchLetter`."""
@@ -232,7 +233,7 @@ def _settle(run: Run, numbers: set[str], state: State, posted_on: date | None = 
         replace(entry, state=state, posted_on=posted_on, address="")
         if entry.number in numbers and entry.state == "printed" else entry for entry in run.letters))
     _write(settled)
-    if settled.state == "posted":
+    if settled.state != "printed":
         _remove_sheets(run.path)
     return settled
 

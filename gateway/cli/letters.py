@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from gateway import outbox, paper, presses, unreached
 from gateway.cli.naming import code_of
 from gateway.cli.opening import MANY, by, opened
 from gateway.outbox import RETURNED_FOR, Message
-from gateway.registry.clock import day_of
+from gateway.registry.clock import CASABLANCA, day_of
 from gateway.registry.numbers import spaced
 from gateway.runtime import Runtime
 from gateway.scans import Scan, take_one, take_scans
@@ -73,6 +72,7 @@ def letters(printing: bool, run: str | None, scan: Path | None, report: Path | N
 
 
 def _print(runtime: Runtime) -> None:
+    paper.take_up(runtime)
     with runtime.database.read() as session:
         due = outbox.letters_due(session, runtime.clock())
     with click.progressbar(length=max(due, 1), label="print", file=sys.stderr) as bar:
@@ -138,12 +138,16 @@ def _list_runs(runtime: Runtime) -> None:
         bundles = f"  {len(laid.bundles)} bundles" if len(laid.bundles) > 1 else ""
         click.echo(f"{laid.name}  {len(laid.letters)} letters  {laid.pages} pages{bundles}  {laid.state}  {laid.path}")
     with runtime.database.read() as session:
-        counted = session.execute(sa.select(Message.state, sa.func.count()).where(
-            Message.medium == "letter", Message.state.in_(("created", "handed"))).group_by(Message.state))
-        states = Counter({state: number for state, number in counted})
+        counted = session.execute(sa.select(Message.state, sa.func.count(), sa.func.max(Message.lease_until)).where(
+            Message.medium == "letter", Message.state.in_(("created", "sending", "handed"))).group_by(Message.state))
+        states = {state: (number, until) for state, number, until in counted}
         at_centre = unreached.count(session).total()
-    click.echo(f"{states['created']} letters wait to be printed, {states['handed']} were handed over and are not "
-               f"posted, {at_centre} wait at their centre")
+    due, handed, in_hand = (states.get(state, (0, None)) for state in ("created", "handed", "sending"))
+    if in_hand[1]:
+        click.echo(f"{in_hand[0]} letters are being printed; if that was broken off, print again after "
+                   f"{in_hand[1].astimezone(CASABLANCA):%H:%M}")
+    click.echo(f"{due[0]} letters wait to be printed, {handed[0]} were handed over and are not posted, "
+               f"{at_centre} wait at their centre")
 
 
 commands: tuple[click.Command, ...] = (letters,)

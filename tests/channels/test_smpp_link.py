@@ -117,7 +117,7 @@ def test_answers_in_another_order_find_their_messages(smsc):
 
 def test_texts_are_sent_from_several_loops_at_once(smsc):
     results = []
-    with bound(smsc) as channel:
+    with bound(smsc, pace=dataclasses.replace(QUICK, answer_s=30.0)) as channel:
         loops = [threading.Thread(target=lambda: results.extend(sent(channel, *many(20)))) for _ in range(4)]
         for loop in loops:
             loop.start()
