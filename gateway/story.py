@@ -127,8 +127,7 @@ class Story:
         """No telephone, and a letter that the post brings back: what it said was not told, and its days do not run."""
         row = self._registered(5, days_ago=6)
         self._answered(row, days_ago=1)
-        paper.print_due(self.runtime)
-        letter, run = self._letter(row)
+        letter, run = self._printed(row)
         posted_on = self.runtime.post.takes_on(self.runtime.clock())
         paper.post(self.runtime.at(lambda: end_of_office(posted_on)), run, posted_on)
         posted = self._told_on(row)
@@ -143,12 +142,17 @@ class Story:
                  f"they have until {review.last_day(back_on)}.")
         return (posted, returned, self._told_on(row)) == (posted_on, None, back_on)
 
-    def _letter(self, row: Mapping[str, Any]) -> tuple[str, str]:
-        """The code of this household's letter, and the run in which it was printed."""
-        with self.runtime.database.read() as session:
-            found = session.scalars(sa.select(Message).where(
-                Message.household_id == self._home(session, row).id, Message.medium == "letter")).one()
-            return found.reference, str(found.run)
+    def _printed(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """The code of this household's letter, and its run in the tray. In the evening a worker may be printing it."""
+        paper.print_due(self.runtime)
+        deadline = time.monotonic() + HEARD_WITHIN_S
+        while True:
+            with self.runtime.database.read() as session:
+                found = session.scalars(sa.select(Message).where(
+                    Message.household_id == self._home(session, row).id, Message.medium == "letter")).one()
+            if found.run in {run.name for run in self.runtime.tray.runs()} or time.monotonic() > deadline:
+                return found.reference, str(found.run)
+            time.sleep(0.2)
 
     def _told_on(self, row: Mapping[str, Any]) -> date | None:
         """The day from which the sixty days of its index run."""

@@ -251,6 +251,15 @@ class Air:
     most: int = 0
 
 
+def goes_on_until_answered(runtime, answers) -> None:
+    job = threading.Thread(target=begin, args=(runtime, "twilio", outbox.DECISION, list(map(str, ids(runtime)))))
+    job.start()
+    job.join(0.5)
+    assert job.is_alive()
+    answers.set()
+    job.join()
+
+
 def test_a_job_is_over_while_the_last_few_are_unanswered_and_they_are_settled(held_back, households):
     runtime, air, answers = held_back
     air.silent = FEW
@@ -267,12 +276,7 @@ def test_a_job_of_which_more_than_a_few_are_unanswered_goes_on(held_back, househ
     runtime, air, answers = held_back
     air.silent = FEW + 1
     households(runtime, 3 * FEW)
-    job = threading.Thread(target=begin, args=(runtime, "twilio", outbox.DECISION, list(map(str, ids(runtime)))))
-    job.start()
-    job.join(0.5)
-    assert job.is_alive()
-    answers.set()
-    job.join()
+    goes_on_until_answered(runtime, answers)
 
 
 def test_jobs_one_after_the_other_leave_no_more_than_their_last_few_in_the_air(held_back, households):
@@ -294,12 +298,7 @@ def test_the_job_of_a_provider_that_was_left_alone_waits_for_its_few(held_back, 
     air.silent = FEW
     runtime.pace.hold("twilio", 0)
     households(runtime, FEW)
-    job = threading.Thread(target=begin, args=(runtime, "twilio", outbox.DECISION, list(map(str, ids(runtime)))))
-    job.start()
-    job.join(0.5)
-    assert job.is_alive()
-    answers.set()
-    job.join()
+    goes_on_until_answered(runtime, answers)
 
 
 @pytest.mark.parametrize(("answer", "sent"), [(Unknown("read_timeout"), FEW), (None, 5 * FEW)])
